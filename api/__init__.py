@@ -1,0 +1,1 @@
+"""The Starlette app: transports, authentication, query cache, limits, health."""

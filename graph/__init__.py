@@ -1,0 +1,1 @@
+"""The domain over Neo4j: one module per noun with its verbs, its Cypher beside it."""

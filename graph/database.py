@@ -1,0 +1,119 @@
+"""The connection to Neo4j: reads with retry, write transactions for the writer, and plain errors."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, LiteralString, TypeVar, cast
+
+from neo4j import AsyncDriver, AsyncGraphDatabase, AsyncManagedTransaction, AsyncSession
+from neo4j.exceptions import AuthError, DriverError, Neo4jError
+
+from ..errors import BadInput, CairnError, Internal, Unavailable
+from .statements import Statement
+
+Row = dict[str, Any]
+T = TypeVar("T")
+log = logging.getLogger("cairn.graph")
+
+_UNAVAILABLE = ("Neo.TransientError.", "Neo.ClientError.Cluster.", "Neo.DatabaseError.General.")
+
+
+def plain_error(error: Exception) -> CairnError:
+    """`error` from the driver as an error that may be shown: no address, no Cypher. The details go to the log."""
+    if isinstance(error, CairnError):
+        return error
+    if isinstance(error, AuthError):
+        return Unavailable("the graph database refused Cairn's credentials; check CAIRN_NEO4J_USER and CAIRN_NEO4J_PASSWORD")
+    if isinstance(error, DriverError):
+        log.warning("Neo4j does not answer: %s", type(error).__name__)
+        return Unavailable("the graph database does not answer; try again, with the same idempotency key if this was a change")
+    if isinstance(error, Neo4jError):
+        code = error.code or ""
+        log.warning("Neo4j refused a statement: %s %s", code, error.message)
+        if code.startswith(_UNAVAILABLE):
+            return Unavailable("the graph database is busy or restarting; try again")
+        if code == "Neo.ClientError.Statement.ArgumentError":
+            return BadInput("a value in the request is not one the graph database can hold")
+        return Internal("the graph database refused a statement of Cairn's; the details are in the log")
+    if isinstance(error, OSError):
+        return Unavailable("the graph database can't be reached; try again")
+    raise error
+
+
+class Database:
+    """One Neo4j database. Reads are retried by the driver; results come as plain dicts.
+
+    Guarantee: every error that leaves is a `CairnError` without an address or a statement in it.
+    """
+
+    def __init__(self, driver: AsyncDriver, name: str = "neo4j") -> None:
+        self._driver = driver
+        self._name = name
+        self.round_trips = 0
+
+    async def read(self, statement: Statement, parameters: Mapping[str, Any] | None = None) -> list[Row]:
+        """Run a reading statement in one retried transaction and return all its rows."""
+
+        async def work(transaction: AsyncManagedTransaction) -> list[Row]:
+            return await run(transaction, statement, parameters)
+
+        self.round_trips += 1
+        return await self._session_call("execute_read", work)
+
+    async def write(self, work: Callable[[AsyncManagedTransaction], Awaitable[T]]) -> T:
+        """Run `work` in one retried write transaction. Only `graph/writer.py`, migrations and leases call this."""
+        return await self._session_call("execute_write", work)
+
+    async def stream(self, statement: Statement, parameters: Mapping[str, Any] | None = None, fetch_size: int = 2_000) -> AsyncIterator[Row]:
+        """Rows of a reading statement as they come, in constant memory. Not retried: a failure midway raises."""
+        async with self._session(default_access_mode="READ", fetch_size=fetch_size) as session:
+            try:
+                result = await session.run(cast("LiteralString", statement.text), dict(parameters or {}))
+                async for record in result:
+                    yield record.data()
+            except (Neo4jError, DriverError, OSError) as error:
+                raise plain_error(error) from error
+
+    async def _session_call(self, method: str, work: Callable[[AsyncManagedTransaction], Awaitable[T]]) -> T:
+        async with self._session() as session:
+            try:
+                return await getattr(session, method)(work)
+            except (Neo4jError, DriverError, OSError) as error:
+                raise plain_error(error) from error
+
+    def _session(self, **config: Any) -> AsyncSession:
+        return self._driver.session(database=self._name, **config)  # pyright: ignore[reportUnknownMemberType]
+
+    async def ping(self) -> None:
+        """Raise `Unavailable` unless Neo4j answers."""
+        try:
+            await self._driver.verify_connectivity()  # pyright: ignore[reportUnknownMemberType]
+        except (Neo4jError, DriverError, OSError) as error:
+            raise plain_error(error) from error
+
+
+async def run(transaction: AsyncManagedTransaction, statement: Statement, parameters: Mapping[str, Any] | None = None) -> list[Row]:
+    """Run one statement inside a transaction and return its rows as dicts."""
+    result = await transaction.run(cast("LiteralString", statement.text), dict(parameters or {}))
+    return await result.data()
+
+
+@asynccontextmanager
+async def connect(
+    uri: str, user: str = "neo4j", password: str | None = None, name: str = "neo4j", pool: int = 100
+) -> AsyncGenerator[Database]:
+    """A `Database` over its own driver, closed at the end. Does not wait for the server: `ping` does."""
+    auth = (user, password) if password is not None else None
+    driver = AsyncGraphDatabase.driver(  # pyright: ignore[reportUnknownMemberType]
+        uri,
+        auth=auth,
+        max_connection_pool_size=pool,
+        connection_acquisition_timeout=30.0,
+        max_transaction_retry_time=15.0,
+        notifications_min_severity="OFF",
+        user_agent="cairn",
+    )
+    async with driver:
+        yield Database(driver, name)

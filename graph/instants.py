@@ -1,0 +1,29 @@
+"""Instants: always aware, always UTC, with microseconds; Neo4j's own type is converted at the edge."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+
+def now() -> datetime:
+    """The present."""
+    return datetime.now(UTC)
+
+
+def utc(value: Any) -> datetime:
+    """A property read from Neo4j, or an aware datetime, as a datetime in UTC. Raises TypeError for anything else."""
+    native = value if isinstance(value, datetime) else getattr(value, "to_native", lambda: None)()
+    if not isinstance(native, datetime):
+        raise TypeError(f"{type(value).__name__} is no instant")
+    return native.replace(tzinfo=UTC) if native.tzinfo is None else native.astimezone(UTC)
+
+
+def maybe_utc(value: Any) -> datetime | None:
+    """Like `utc`, and None for None."""
+    return None if value is None else utc(value)
+
+
+def stamp(value: datetime | None) -> str | None:
+    """An instant as ISO 8601 in UTC with microseconds, as it stands in hashes and cursors."""
+    return None if value is None else value.astimezone(UTC).isoformat(timespec="microseconds")

@@ -1,0 +1,108 @@
+// memories_create: creates memories of an agent that exists
+UNWIND $rows AS row
+MATCH (a:Agent {key: row.agentKey})
+CREATE (m:Memory)
+SET m = row.properties
+CREATE (m)-[:REMEMBERED_BY]->(a)
+RETURN row.i AS i;
+
+// sessions_append: appends memories, in order, to the end of their session's chain
+UNWIND $rows AS row
+MATCH (a:Agent {key: row.agentKey})
+MERGE (s:Session {key: row.key})
+ON CREATE SET s.tenant = row.tenant, s.agent = row.agent, s.id = row.id, s.length = 0, s.startedAt = row.at
+MERGE (a)-[:TOOK_PART_IN]->(s)
+SET s.touchedAt = row.at
+WITH row, s, s.length AS length
+OPTIONAL MATCH (s)-[l:LAST]->(tail:Memory)
+CALL (row) {
+  UNWIND row.ids AS id
+  MATCH (m:Memory {id: id})
+  RETURN collect(m) AS chain
+}
+FOREACH (first IN chain[..1] | FOREACH (t IN CASE WHEN tail IS NULL THEN [] ELSE [tail] END | CREATE (t)-[:NEXT]->(first)))
+FOREACH (n IN range(0, size(chain) - 1) |
+  FOREACH (m IN [chain[n]] | SET m.position = length + n CREATE (m)-[:IN_SESSION]->(s))
+  FOREACH (m IN chain[n..n + 1] | FOREACH (following IN chain[n + 1..n + 2] | CREATE (m)-[:NEXT]->(following))))
+FOREACH (last IN chain[-1..] | CREATE (s)-[:LAST]->(last))
+SET s.length = length + size(chain)
+DELETE l
+RETURN row.i AS i;
+
+// memories_by_id: readable memories that have not expired, by their ids
+UNWIND $ids AS id
+MATCH (m:Memory {id: id})
+WHERE m.tenant = $tenant AND m.scope IN $scopes AND (m.expiresAt IS NULL OR m.expiresAt > $now)
+RETURN m {.id, .externalId, .agent, .kind, .modality, .text, .speaker, .session, .scope, .importance, .occurredAt, .recordedAt, .expiresAt, .metadata, .hash} AS memory;
+
+// memories_list: readable memories, newest first, with filters that are null when not asked for
+MATCH (m:Memory)
+WHERE m.tenant = $tenant AND m.scope IN $scopes AND m.recordedAt <= $before
+  AND (m.recordedAt < $before OR m.id < $beforeId)
+  AND (m.expiresAt IS NULL OR m.expiresAt > $now)
+  AND ($scope IS NULL OR m.scope = $scope OR m.scope STARTS WITH $scope + '/')
+  AND ($agent IS NULL OR m.agent = $agent)
+  AND ($session IS NULL OR m.session = $session)
+  AND ($speaker IS NULL OR m.speaker = $speaker)
+  AND ($externalId IS NULL OR m.externalId = $externalId)
+  AND ($kinds IS NULL OR m.kind IN $kinds)
+  AND ($modalities IS NULL OR m.modality IN $modalities)
+  AND ($occurredAfter IS NULL OR m.occurredAt >= $occurredAfter)
+  AND ($occurredBefore IS NULL OR m.occurredAt < $occurredBefore)
+WITH m ORDER BY m.recordedAt DESC, m.id DESC LIMIT $limit
+RETURN m {.id, .externalId, .agent, .kind, .modality, .text, .speaker, .session, .scope, .importance, .occurredAt, .recordedAt, .expiresAt, .metadata, .hash} AS memory;
+
+// memories_of_agents: readable memories of each of several agents, newest first
+UNWIND $agents AS agent
+CALL (agent) {
+  MATCH (a:Agent {key: agent.key})<-[:REMEMBERED_BY]-(m:Memory)
+  WHERE m.scope IN $scopes AND m.recordedAt <= $before
+    AND (m.recordedAt < $before OR m.id < $beforeId)
+    AND (m.expiresAt IS NULL OR m.expiresAt > $now)
+  RETURN m ORDER BY m.recordedAt DESC, m.id DESC LIMIT $limit
+}
+RETURN m {.id, .externalId, .agent, .kind, .modality, .text, .speaker, .session, .scope, .importance, .occurredAt, .recordedAt, .expiresAt, .metadata, .hash} AS memory
+ORDER BY agent.id, m.recordedAt DESC, m.id DESC;
+
+// memories_related: readable memories next to each of several in their session, or that mention the same entity
+UNWIND $ids AS id
+MATCH (origin:Memory {id: id})
+WHERE origin.tenant = $tenant AND origin.scope IN $scopes
+CALL (origin) {
+  MATCH (origin)-[:NEXT]-(m:Memory)
+  RETURN m, 2.0 AS closeness
+  UNION ALL
+  MATCH (origin)-[:MENTIONS]->(r:Resource)
+  WITH origin, collect(DISTINCT r)[..20] AS resources
+  UNWIND resources AS r
+  MATCH (r)<-[:MENTIONS]-(m:Memory)
+  WITH origin, r, m LIMIT 2000
+  RETURN m, 1.0 / (1 + COUNT { (r)<-[:MENTIONS]-() }) AS closeness
+}
+WITH origin, m, sum(closeness) AS closeness
+WHERE m <> origin AND m.scope IN $scopes AND (m.expiresAt IS NULL OR m.expiresAt > $now)
+ORDER BY closeness DESC, m.recordedAt DESC, m.id
+WITH origin, collect(m)[..$limit] AS nearest
+UNWIND nearest AS m
+RETURN origin.id AS origin, m {.id, .externalId, .agent, .kind, .modality, .text, .speaker, .session, .scope, .importance, .occurredAt, .recordedAt, .expiresAt, .metadata, .hash} AS memory;
+
+// memories_forget: takes memories out of reading and searching, closing the gap in their session; erases content when asked
+UNWIND $rows AS row
+MATCH (m:Memory {id: row.id})
+WHERE m.tenant = row.tenant AND m.scope = row.scope
+SET m.forgottenAt = row.at
+WITH row, m, m.hash AS before
+OPTIONAL MATCH (earlier)-[en:NEXT]->(m)
+OPTIONAL MATCH (m)-[ln:NEXT]->(later)
+OPTIONAL MATCH (session:Session)-[tail:LAST]->(m)
+FOREACH (e IN CASE WHEN earlier IS NULL OR later IS NULL THEN [] ELSE [earlier] END | CREATE (e)-[:NEXT]->(later))
+FOREACH (s IN CASE WHEN session IS NULL OR earlier IS NULL THEN [] ELSE [session] END | CREATE (s)-[:LAST]->(earlier))
+DELETE en, ln, tail
+REMOVE m:Memory
+SET m:Forgotten, m.embedding = null, m.terms = null
+FOREACH (x IN CASE WHEN row.erase THEN [m] ELSE [] END |
+  SET x.text = null, x.metadata = null, x.speaker = null, x.externalId = null, x.session = null, x.erasedAt = row.at)
+WITH row, m, before
+OPTIONAL MATCH (m)-[mention:MENTIONS]->()
+FOREACH (x IN CASE WHEN row.erase THEN [mention] ELSE [] END | DELETE x)
+RETURN DISTINCT row.i AS i, before;

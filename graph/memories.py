@@ -1,0 +1,187 @@
+"""Memories: what an agent remembers, as nodes in sessions' chains, of a kind and modality, in a scope, for a time."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import Enum
+from typing import Any
+
+from . import tags
+from .access import Access
+from .changes import content_hash
+from .database import Database, Row
+from .instants import maybe_utc, now, stamp, utc
+from .names import key
+from .pages import Page, check_first, decode, encode, page
+from .statements import load
+
+_CYPHER = load("memories")
+_FUTURE = datetime(9999, 1, 1, tzinfo=UTC)
+_LAST_ID = "~"
+
+
+class Kind(Enum):
+    """What sort of memory: an event, a fact learned, a skill, or a scratch note."""
+
+    EPISODIC = "EPISODIC"
+    SEMANTIC = "SEMANTIC"
+    PROCEDURAL = "PROCEDURAL"
+    WORKING = "WORKING"
+
+
+class Modality(Enum):
+    """How it was perceived."""
+
+    TEXT = "TEXT"
+    AUDIO = "AUDIO"
+    VIDEO = "VIDEO"
+    IMAGE = "IMAGE"
+    SENSOR = "SENSOR"
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """One memory. `importance` is 0 to 1; `occurred_at` is world time, `recorded_at` when Cairn took it in."""
+
+    id: str
+    external_id: str | None
+    agent: str
+    kind: Kind
+    modality: Modality
+    text: str | None
+    speaker: str | None
+    session: str | None
+    scope: str
+    importance: float
+    occurred_at: datetime
+    recorded_at: datetime
+    expires_at: datetime | None
+    metadata: Any = None
+    hash: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryFilter:
+    """Which memories to list; None asks for any."""
+
+    agent: str | None = None
+    session: str | None = None
+    speaker: str | None = None
+    scope: str | None = None
+    external_id: str | None = None
+    kinds: tuple[Kind, ...] | None = None
+    modalities: tuple[Modality, ...] | None = None
+    occurred_after: datetime | None = None
+    occurred_before: datetime | None = None
+
+
+_ANY = MemoryFilter()
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where a page of memories begins: after the memory recorded then, with this id."""
+
+    recorded_at: datetime = field(default=_FUTURE)
+    id: str = _LAST_ID
+
+
+def memory_hash(memory: Memory) -> str:
+    """The hash of a memory's content as the ledger holds it."""
+    return content_hash(
+        [
+            "memory", memory.id, memory.agent, memory.kind.value, memory.modality.value, memory.text, memory.speaker, memory.session,
+            memory.scope, stamp(memory.occurred_at), stamp(memory.recorded_at), stamp(memory.expires_at), memory.external_id,
+            json.dumps(memory.metadata, sort_keys=True), repr(memory.importance),
+        ]
+    )  # fmt: skip
+
+
+def from_row(row: Row) -> Memory:
+    """The memory in a projected map of its properties."""
+    return Memory(
+        row["id"], row["externalId"], row["agent"], Kind(row["kind"]), Modality(row["modality"]), row["text"], row["speaker"],
+        row["session"], row["scope"], row["importance"], utc(row["occurredAt"]), utc(row["recordedAt"]), maybe_utc(row["expiresAt"]),
+        None if row["metadata"] is None else json.loads(row["metadata"]), row["hash"],
+    )  # fmt: skip
+
+
+def _read(row: Row) -> Memory:
+    memory = from_row(row["memory"])
+    tags.collect_until(memory.expires_at)
+    return memory
+
+
+def _position(after: str | None) -> Position:
+    position = decode(after, str, str)
+    return Position(datetime.fromisoformat(position[0]), position[1]) if position else Position()
+
+
+def cursor(memory: Memory) -> str:
+    """The memory's place in lists, which run from the newest to the oldest."""
+    return encode(stamp(memory.recorded_at), memory.id)
+
+
+def _base(access: Access) -> Row:
+    return {"tenant": access.tenant, "scopes": list(access.scopes), "now": now()}
+
+
+async def memories_by_id(database: Database, access: Access, ids: Sequence[str]) -> dict[str, Memory]:
+    """Readable memories by id, in one round trip. Unreadable, unknown and expired ones are absent."""
+    tags.collect(*(f"{access.tenant}/memory/{id}" for id in ids))
+    rows = await database.read(_CYPHER["memories_by_id"], {**_base(access), "ids": list(ids)})
+    return {memory.id: memory for memory in map(_read, rows)}
+
+
+async def list_memories(
+    database: Database, access: Access, first: int, after: str | None = None, only: MemoryFilter = _ANY
+) -> Page[Memory]:
+    """A page of readable memories, newest first."""
+    check_first(first)
+    start = _position(after)
+    tags.collect_each(access.tenant, "memories", access.scopes)
+    parameters: Row = {
+        **_base(access),
+        "before": start.recorded_at,
+        "beforeId": start.id,
+        "limit": first + 1,
+        "agent": only.agent,
+        "session": only.session,
+        "speaker": only.speaker,
+        "scope": only.scope,
+        "externalId": only.external_id,
+        "kinds": None if only.kinds is None else [kind.value for kind in only.kinds],
+        "modalities": None if only.modalities is None else [modality.value for modality in only.modalities],
+        "occurredAfter": only.occurred_after,
+        "occurredBefore": only.occurred_before,
+    }
+    rows = await database.read(_CYPHER["memories_list"], parameters)
+    return page([_read(row) for row in rows], first, cursor)
+
+
+async def memories_of_agents(
+    database: Database, access: Access, agents: Sequence[str], first: int, after: str | None = None
+) -> dict[str, Page[Memory]]:
+    """A page of readable memories, newest first, for each of `agents`, in one round trip."""
+    check_first(first)
+    start = _position(after)
+    tags.collect_each(access.tenant, "memories", access.scopes)
+    wanted = [{"id": agent, "key": key(access.tenant, agent)} for agent in agents]
+    parameters: Row = {**_base(access), "agents": wanted, "before": start.recorded_at, "beforeId": start.id, "limit": first + 1}
+    found: dict[str, list[Memory]] = {agent: [] for agent in agents}
+    for memory in map(_read, await database.read(_CYPHER["memories_of_agents"], parameters)):
+        found[memory.agent].append(memory)
+    return {agent: page(memories, first, cursor) for agent, memories in found.items()}
+
+
+async def related(database: Database, access: Access, ids: Sequence[str], first: int) -> dict[str, list[Memory]]:
+    """For each memory the readable ones that stand next to it in its session or mention what it mentions, nearest first."""
+    check_first(first)
+    tags.collect_each(access.tenant, "memories", access.scopes)
+    found: dict[str, list[Memory]] = {id: [] for id in ids}
+    for row in await database.read(_CYPHER["memories_related"], {**_base(access), "ids": list(ids), "limit": first}):
+        found[row["origin"]].append(_read(row))
+    return found

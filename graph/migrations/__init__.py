@@ -1,0 +1,1 @@
+"""Numbered schema migrations, applied at start under a lock."""

@@ -1,0 +1,227 @@
+"""Writing memories: remember, many at once, and forget."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from ..errors import BadInput, NotFound
+from .access import Access
+from .agents import catalog_events, scope_step
+from .analysis import scope_key
+from .changes import Change, Entry, Event, Idempotency, Results, Settled, Step, canonical, idempotency
+from .database import Database, Row
+from .instants import now
+from .memories import Kind, Memory, Modality, memories_by_id, memory_hash
+from .names import agent_scope, check_id, check_name, check_scope, key, new_id
+from .statements import load
+from .writer import Writer
+
+_CYPHER = load("memories")
+MAX_TEXT = 100_000
+MAX_METADATA_BYTES = 64 * 1024
+MAX_MANY = 1_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewMemory:
+    """A memory to write. `scope` defaults to the agent's own; `importance` is 0 to 1."""
+
+    agent: str
+    text: str | None = None
+    kind: Kind = Kind.EPISODIC
+    modality: Modality = Modality.TEXT
+    session: str | None = None
+    speaker: str | None = None
+    scope: str | None = None
+    importance: float | None = None
+    occurred_at: datetime | None = None
+    expires_at: datetime | None = None
+    external_id: str | None = None
+    metadata: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A memory ready to be written, with the terms and the embedding that make it findable."""
+
+    memory: Memory
+    terms: tuple[str, ...]
+    embedding: tuple[float, ...] | None
+
+
+def check(access: Access, new: NewMemory, at: datetime) -> Memory:
+    """The memory that `new` asks for. Raises BadInput for a bad value, Forbidden without `write` on `memory:<scope>`."""
+    check_id("the agent's id", new.agent)
+    scope = check_scope(new.scope) if new.scope is not None else agent_scope(new.agent)
+    access.require(f"memory:{scope}", "write")
+    if not new.text and new.modality is Modality.TEXT:
+        raise BadInput("a memory of modality TEXT must have a text")
+    if new.text is not None and len(new.text) > MAX_TEXT:
+        raise BadInput(f"the text has {len(new.text)} characters; at most {MAX_TEXT} are kept in one memory: split it")
+    for what, value in (("the session", new.session), ("the speaker", new.speaker), ("externalId", new.external_id)):
+        if value is not None:
+            check_name(what, value, 500)
+    if new.importance is not None and not 0 <= new.importance <= 1:
+        raise BadInput(f"importance must be 0 to 1, not {new.importance}")
+    if new.expires_at is not None and new.expires_at <= at:
+        raise BadInput("expiresAt lies in the past; the memory would be gone at once")
+    if new.metadata is not None and len(canonical(new.metadata)) > MAX_METADATA_BYTES:
+        raise BadInput(f"metadata may have at most {MAX_METADATA_BYTES} bytes as JSON")
+    memory = Memory(
+        id=new_id(),
+        external_id=new.external_id,
+        agent=new.agent,
+        kind=new.kind,
+        modality=new.modality,
+        text=new.text,
+        speaker=new.speaker,
+        session=new.session,
+        scope=scope,
+        importance=0.5 if new.importance is None else new.importance,
+        occurred_at=new.occurred_at or at,
+        recorded_at=at,
+        expires_at=new.expires_at,
+        metadata=new.metadata,
+    )
+    return replace(memory, hash=memory_hash(memory))
+
+
+def _properties(access: Access, prepared: Prepared) -> Row:
+    memory = prepared.memory
+    return {
+        "id": memory.id,
+        "tenant": access.tenant,
+        "externalId": memory.external_id,
+        "agent": memory.agent,
+        "kind": memory.kind.value,
+        "modality": memory.modality.value,
+        "text": memory.text,
+        "speaker": memory.speaker,
+        "session": memory.session,
+        "scope": memory.scope,
+        "scopeKey": scope_key(memory.scope),
+        "importance": memory.importance,
+        "occurredAt": memory.occurred_at,
+        "recordedAt": memory.recorded_at,
+        "expiresAt": memory.expires_at,
+        "metadata": None if memory.metadata is None else json.dumps(memory.metadata),
+        "hash": memory.hash,
+        "by": access.principal,
+        "terms": " ".join(prepared.terms),
+        "embedding": None if prepared.embedding is None else list(prepared.embedding),
+    }
+
+
+def _session_rows(access: Access, memories: Sequence[Memory]) -> tuple[Row, ...]:
+    sessions: dict[tuple[str, str], list[str]] = {}
+    for memory in memories:
+        if memory.session is not None:
+            sessions.setdefault((memory.agent, memory.session), []).append(memory.id)
+    return tuple(
+        {
+            "agentKey": key(access.tenant, agent),
+            "key": key(access.tenant, agent, session),
+            "tenant": access.tenant,
+            "agent": agent,
+            "id": session,
+            "ids": ids,
+            "at": memories[0].recorded_at,
+        }
+        for (agent, session), ids in sessions.items()
+    )
+
+
+async def remember(
+    writer: Writer,
+    access: Access,
+    prepared: Sequence[Prepared],
+    mention_steps: Sequence[Step] = (),
+    *,
+    idempotency_key: str | None = None,
+    input: Any = None,
+) -> list[str]:
+    """Write all of `prepared` or nothing, in the order given, and return their ids.
+
+    `mention_steps` link them to entities in the same transaction. With an idempotency key that was used before with the same
+    `input`, the ids of the first time are returned and nothing is written. Raises NotFound for an agent that is not registered.
+    """
+    memories = [item.memory for item in prepared]
+    scopes = sorted({memory.scope for memory in memories})
+    creates = tuple({"agentKey": key(access.tenant, item.memory.agent), "properties": _properties(access, item)} for item in prepared)
+    sessions = _session_rows(access, memories)
+
+    def check_agents(rows: Sequence[Row]) -> None:
+        if len(rows) != len(memories):
+            raise NotFound(f"no agent {' or '.join(sorted({repr(m.agent) for m in memories}))} is registered; registerAgent creates it")
+
+    def settle(results: Results) -> Settled:
+        entries = tuple(Entry("memory.remember", f"memory:{m.scope}/{m.id}", None, m.hash) for m in memories)
+        events = tuple(Event("memory", access.tenant, m.id, agent=m.agent, session=m.session) for m in memories)
+        return Settled([memory.id for memory in memories], entries, (*catalog_events(access.tenant, results[1]), *events))
+
+    change = Change(
+        tenant=access.tenant,
+        actor=access.principal,
+        policy_version=access.policy_version,
+        steps=(
+            Step(_CYPHER["memories_create"], creates),
+            scope_step(access.tenant, *scopes),
+            Step(_CYPHER["sessions_append"], sessions),
+            *mention_steps,
+        ),
+        check=check_agents,
+        settle=settle,
+        conflicts=frozenset({*(f"session:{row['key']}" for row in sessions), *(f"scope:{scope}" for scope in scopes)}),
+        tags=frozenset({f"{access.tenant}/memories", *(f"{access.tenant}/memories/{scope}" for scope in scopes)}),
+        idempotency=idempotency(access.tenant, access.principal, "remember", idempotency_key, input),
+    )
+    return await writer.apply(change)
+
+
+async def forget(writer: Writer, database: Database, access: Access, id: str, *, erase: bool = False, idempotency_key: str | None = None) -> bool:
+    """Take the memory out of reading and searching; with `erase`, destroy its content too. False when it was already gone.
+
+    Raises NotFound when there is no such memory that the caller may read, Forbidden without `delete` on `memory:<scope>`.
+    """
+    once = idempotency(access.tenant, access.principal, "forget", idempotency_key, [id, erase])
+    memory = (await memories_by_id(database, access, [id])).get(id)
+    if memory is None:
+        return await _forgotten_before(writer, access, id, once)
+    access.require(f"memory:{memory.scope}", "delete")
+    operation = "memory.erase" if erase else "memory.forget"
+    row: Row = {"id": id, "tenant": access.tenant, "scope": memory.scope, "erase": erase, "at": now()}
+
+    def settle(results: Results) -> Settled:
+        if not results[0]:
+            return Settled(answer=False, entries=())
+        entry = Entry(operation, f"memory:{memory.scope}/{id}", results[0][0]["before"], None)
+        return Settled(answer=True, entries=(entry,))
+
+    names = {f"memory:{id}"} if memory.session is None else {f"session:{key(access.tenant, memory.agent, memory.session)}"}
+    return await writer.apply(
+        Change(
+            tenant=access.tenant,
+            actor=access.principal,
+            policy_version=access.policy_version,
+            steps=(Step(_CYPHER["memories_forget"], (row,)),),
+            settle=settle,
+            conflicts=frozenset(names),
+            tags=frozenset({f"{access.tenant}/{noun}" for noun in (f"memory/{id}", "memories", f"memories/{memory.scope}")}),
+            idempotency=once,
+        )
+    )
+
+
+async def _forgotten_before(writer: Writer, access: Access, id: str, once: Idempotency | None) -> bool:
+    """The answer that this idempotency key got before. Raises NotFound when it is new."""
+
+    def settle(_results: Results) -> Settled:
+        raise NotFound(f"there is no memory {id!r} that you may read")
+
+    if once is None:
+        settle(())
+    return await writer.apply(Change(tenant=access.tenant, actor=access.principal, steps=(), settle=settle, idempotency=once))

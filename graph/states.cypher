@@ -1,0 +1,67 @@
+// states_set: writes a state's next version unless another version than the expected one is current
+UNWIND $rows AS row
+MATCH (a:Agent {key: row.agentKey})
+MERGE (s:State {key: row.key})
+ON CREATE SET s.tenant = row.tenant, s.agent = row.agent, s.name = row.name, s.path = row.path, s.version = 0
+MERGE (a)-[:HAS_STATE]->(s)
+SET s.touchedAt = row.at
+WITH row, s
+OPTIONAL MATCH (s)-[:CURRENT]->(old:StateVersion)
+WITH row, s, old, s.version AS current
+CALL (row, s, old, current) {
+  WITH row, s, old, current WHERE row.expected IS NULL OR row.expected = current
+  CREATE (v:StateVersion {tenant: row.tenant, state: row.key, version: current + 1, value: row.value, hash: row.hash, by: row.by})
+  SET v.at = CASE WHEN old IS NOT NULL AND old.at >= row.at THEN old.at + duration({nanoseconds: 1000}) ELSE row.at END
+  SET s.version = current + 1
+  CREATE (s)-[:CURRENT]->(v)
+  FOREACH (previous IN CASE WHEN old IS NULL THEN [] ELSE [old] END | CREATE (v)-[:PREVIOUS]->(previous))
+  WITH s, v, old
+  OPTIONAL MATCH (s)-[c:CURRENT]->(old)
+  DELETE c
+  RETURN max(v.at) AS at
+}
+RETURN row.i AS i, current, old.hash AS before, at, at IS NOT NULL AS ok;
+
+// states_agent: whether an agent exists
+UNWIND $keys AS key
+MATCH (a:Agent {key: key})
+RETURN a.id AS id;
+
+// states_get: one version of a readable state: the current one, one by number, or the one at an instant
+MATCH (s:State {key: $key})
+WHERE any(p IN $allow WHERE s.path =~ p) AND none(p IN $deny WHERE s.path =~ p)
+CALL (s) {
+  WITH s WHERE $version IS NULL AND $asOf IS NULL
+  MATCH (s)-[:CURRENT]->(v:StateVersion) RETURN v
+  UNION ALL
+  WITH s WHERE $version IS NOT NULL
+  MATCH (v:StateVersion) WHERE v.state = s.key AND v.version = $version AND ($asOf IS NULL OR v.at <= $asOf) RETURN v
+  UNION ALL
+  WITH s WHERE $version IS NULL AND $asOf IS NOT NULL
+  MATCH (v:StateVersion) WHERE v.state = s.key AND v.at <= $asOf RETURN v ORDER BY v.at DESC, v.version DESC LIMIT 1
+}
+RETURN s.agent AS agent, s.name AS name, v.version AS version, v.value AS value, v.hash AS hash, v.at AS at, v.by AS by;
+
+// states_list: current versions of the readable states of agents, in the order of their keys
+UNWIND $agents AS agent
+CALL (agent) {
+  MATCH (s:State)
+  WHERE s.tenant = $tenant AND s.agent = agent AND s.name > $after
+    AND any(p IN $allow WHERE s.path =~ p) AND none(p IN $deny WHERE s.path =~ p)
+  MATCH (s)-[:CURRENT]->(v:StateVersion)
+  RETURN s, v ORDER BY s.name LIMIT $limit
+}
+RETURN s.agent AS agent, s.name AS name, v.version AS version, v.value AS value, v.hash AS hash, v.at AS at, v.by AS by
+ORDER BY agent, name;
+
+// states_history: versions of readable states, newest first
+UNWIND $keys AS key
+MATCH (s:State {key: key})
+WHERE any(p IN $allow WHERE s.path =~ p) AND none(p IN $deny WHERE s.path =~ p)
+CALL (s) {
+  MATCH (v:StateVersion)
+  WHERE v.state = s.key AND v.version < $before
+  RETURN v ORDER BY v.version DESC LIMIT $limit
+}
+RETURN s.agent AS agent, s.name AS name, v.version AS version, v.value AS value, v.hash AS hash, v.at AS at, v.by AS by
+ORDER BY agent, name, version DESC;

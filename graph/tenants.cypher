@@ -1,0 +1,15 @@
+// tenants_create: creates a tenant with its first rules, unless it exists
+UNWIND $rows AS row
+MERGE (t:Tenant {id: row.tenant})
+ON CREATE SET t.founder = row.founder, t.createdAt = row.at, t.policyVersion = 1, t.catalogVersion = 1, t.cacheGeneration = 0
+WITH row, t.founder = row.founder AS isNew
+FOREACH (rule IN CASE WHEN isNew THEN row.rules ELSE [] END | CREATE (r:Rule) SET r = rule)
+RETURN row.i AS i, isNew;
+
+// tenants_versions: where a tenant's rules, catalog and cache stand
+MATCH (t:Tenant {id: $tenant})
+RETURN t.policyVersion AS policy, t.catalogVersion AS catalog, t.cacheGeneration AS cache;
+
+// tenants_catalog: every memory scope and every graph of a tenant
+RETURN COLLECT { MATCH (s:Scope) WHERE s.tenant = $tenant RETURN s.path } AS scopes,
+       COLLECT { MATCH (g:Graph) WHERE g.tenant = $tenant RETURN [g.kind, g.iri, g.number] } AS graphs;

@@ -1,0 +1,76 @@
+"""Tenants: who shares nothing with whom. A tenant has versions, by which every replica notices that its rules or scopes changed."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from .changes import Change, Entry, Results, Settled, Step
+from .database import Database, Row
+from .instants import now
+from .names import check_id
+from .rules import StoredRule, policy_hash
+from .statements import load
+from .writer import Writer
+
+_CYPHER = load("tenants")
+SCOPE_GRAPH = "urn:cairn:scope:"
+"""A graph of kind `scope` is named by this and the path of the memory scope whose local entities it holds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Versions:
+    """Where a tenant stands. Each number only grows; one that moved means that what was read before may be old."""
+
+    policy: int
+    catalog: int
+    cache: int
+
+
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """What there is to be permitted: memory scopes in order, named graphs as (IRI, number) and scope graphs as (path, number)."""
+
+    scopes: tuple[str, ...] = ()
+    graphs: tuple[tuple[str, int], ...] = ()
+    scope_graphs: tuple[tuple[str, int], ...] = ()
+
+
+async def create_tenant(writer: Writer, tenant: str, rules: Sequence[StoredRule], actor: str = "cairn") -> bool:
+    """Create the tenant with its first rules. Returns whether it was created here; one that exists stays as it is.
+
+    Raises BadInput for an id that can't name a tenant.
+    """
+    check_id("the tenant's id", tenant)
+    row: Row = {"tenant": tenant, "founder": secrets.token_hex(16), "at": now(), "rules": [rule.properties(tenant) for rule in rules]}
+    digest = policy_hash(rule.text for rule in rules)
+
+    def settle(results: Results) -> Settled:
+        made = bool(results[0][0]["isNew"])
+        return Settled(made, (Entry("tenant.create", "policy", None, digest),) if made else ())
+
+    return await writer.apply(
+        Change(
+            tenant=tenant,
+            actor=actor,
+            steps=(Step(_CYPHER["tenants_create"], (row,)),),
+            settle=settle,
+            conflicts=frozenset({"policy"}),
+            tags=frozenset({f"{tenant}/policy"}),
+        )
+    )
+
+
+async def read_versions(database: Database, tenant: str) -> Versions | None:
+    """The tenant's versions in one round trip; None when there is no such tenant."""
+    rows = await database.read(_CYPHER["tenants_versions"], {"tenant": tenant})
+    return Versions(rows[0]["policy"], rows[0]["catalog"], rows[0]["cache"]) if rows else None
+
+
+async def read_catalog(database: Database, tenant: str) -> Catalog:
+    """Every scope and graph of the tenant in one round trip. For compiling an `Access` only: it asks nobody's permission."""
+    row = (await database.read(_CYPHER["tenants_catalog"], {"tenant": tenant}))[0]
+    named = sorted((iri, number) for kind, iri, number in row["graphs"] if kind == "named")
+    local = sorted((iri.removeprefix(SCOPE_GRAPH), number) for kind, iri, number in row["graphs"] if kind == "scope")
+    return Catalog(tuple(sorted(row["scopes"])), tuple(named), tuple(local))

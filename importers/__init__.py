@@ -1,0 +1,1 @@
+"""What brings outside knowledge in: RDF, texts, the entity linker."""

@@ -1,0 +1,1 @@
+"""Embedding, relevance ranking, recall."""

@@ -1,0 +1,70 @@
+"""What a resolver gets: who asks, what they may do, and the parts of the house it calls."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeAlias
+
+import strawberry
+
+from ..graph.access import Access
+from ..graph.database import Database
+from ..graph.writer import Writer
+from .loaders import Loaders
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from typing import Protocol
+
+    from ..graph.changes import Event
+    from ..graph.signing import Signer
+    from ..importers.jobs import ImportJobs
+    from ..importers.linking import Linker
+    from ..learning.embedding import Embedder
+    from ..policies.accesses import Accesses
+    from ..settings import Settings
+
+    class Events(Protocol):
+        """Where subscriptions hear of changes."""
+
+        def subscribe(self, tenant: str, kinds: frozenset[str]) -> AsyncIterator[Event]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The parts that resolvers call; one set a process."""
+
+    settings: Settings
+    database: Database
+    writer: Writer
+    accesses: Accesses
+    events: Events
+    embedder: Embedder
+    linker: Linker
+    imports: ImportJobs
+    signer: Signer
+
+
+@dataclass(slots=True)
+class Context:
+    """One operation's context. `access` is what its principal may do now."""
+
+    access: Access
+    services: Services
+    request_id: str = ""
+    loaders: Loaders = field(default_factory=Loaders)
+
+    @property
+    def database(self) -> Database:
+        """The graph database."""
+        return self.services.database
+
+    @property
+    def writer(self) -> Writer:
+        """The one writer."""
+        return self.services.writer
+
+
+Info: TypeAlias = strawberry.Info[Context, None]
+
+__all__ = ["Context", "Info", "Services"]

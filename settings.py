@@ -1,0 +1,57 @@
+"""All of Cairn's settings: one class, each read from the environment variable `CAIRN_<NAME>`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+def _default_data_dir() -> Path:
+    return Path.home() / ".local" / "share" / "cairn"
+
+
+def _default_cache_dir() -> Path:
+    return Path.home() / ".cache" / "cairn"
+
+
+class Settings(BaseSettings):
+    """What an administrator can set. Every field has a default that is safe on one machine.
+
+    Raises `pydantic.ValidationError` when a variable can't be understood; the command line prints it plainly.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="CAIRN_", extra="ignore", frozen=True)
+
+    data_dir: Path = Field(default_factory=_default_data_dir, description="Where embedded servers, keys and spooled files live. One process at a time.")
+    cache_dir: Path = Field(default_factory=_default_cache_dir, description="Where Neo4j's jars are kept after the first download; shared by all data directories.")
+    host: str = Field("127.0.0.1", description="The address the HTTP server listens on.")
+    port: int = Field(8420, ge=0, le=65535, description="The HTTP server's port; 0 takes a free one.")
+    tenant: str = Field("default", description="The tenant that the command line and new keys belong to.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="How much is logged.")
+
+    neo4j_uri: str | None = Field(None, description="A Neo4j 2026.08 or later to use (bolt:// or neo4j://). Unset: an embedded one is started.")
+    neo4j_user: str = Field("neo4j", description="The user for `neo4j_uri`.")
+    neo4j_password: SecretStr | None = Field(None, description="The password for `neo4j_uri`. Unset: no authentication.")
+    neo4j_database: str = Field("neo4j", description="The database within that server.")
+    neo4j_heap: str = Field("1g", pattern=r"^\d+[mg]$", description="The embedded Neo4j's Java heap.")
+    neo4j_page_cache: str = Field("512m", pattern=r"^\d+[mg]$", description="The embedded Neo4j's page cache.")
+    redis_url: str | None = Field(None, description="A Redis 6 or later to use (redis://, rediss://, unix://). Unset: an embedded one is started.")
+    redis_memory: str = Field("256mb", pattern=r"^\d+(kb|mb|gb)$", description="How much memory the embedded Redis may use.")
+
+    cache_ttl: float = Field(300.0, gt=0, description="Seconds after which a cached answer is dropped even when nothing changed.")
+    policy_staleness: float = Field(0.5, ge=0, le=1, description="Seconds for which a replica may use the rules it has before asking Neo4j whether they changed.")
+    request_timeout: float = Field(30.0, gt=0, description="Seconds a GraphQL request may take.")
+    max_body_bytes: int = Field(4 * 1024 * 1024, gt=0, description="The largest request body.")
+    max_json_depth: int = Field(64, gt=0, description="How deep a JSON request body may nest.")
+    max_query_depth: int = Field(15, gt=0, description="How deep a GraphQL operation may nest.")
+    max_query_tokens: int = Field(5000, gt=0, description="How many lexical tokens a GraphQL document may have.")
+    max_query_aliases: int = Field(50, gt=0, description="How many aliases a GraphQL operation may use.")
+    max_query_cost: int = Field(50_000, gt=0, description="The product of page sizes summed over a GraphQL operation.")
+
+    import_roots: tuple[Path, ...] = Field((), description="Folders from which principals without `admin` on `import` may import files (JSON list).")
+    import_batch: int = Field(5_000, gt=0, description="Triples in one transaction of an import.")
+    import_max_literal_bytes: int = Field(4 * 1024 * 1024, gt=0, description="The longest literal an import accepts.")
+    import_timeout: float = Field(30.0, gt=0, description="Seconds without a byte after which an import from a URL gives up.")
