@@ -29,6 +29,11 @@ class Agent:
     goals: tuple[str, ...]
 
 
+def agent_hash(id: str, name: str, goals: Sequence[str]) -> str:
+    """The hash of an agent as the ledger holds it."""
+    return content_hash(["agent", id, name, list(goals)])
+
+
 async def register_agent(writer: Writer, access: Access, id: str, name: str, goals: Sequence[str] = (), idempotency_key: str | None = None) -> Agent:
     """Create the agent, or change the name and goals of the one with this id.
 
@@ -41,7 +46,7 @@ async def register_agent(writer: Writer, access: Access, id: str, name: str, goa
     for goal in goals:
         check_name("a goal", goal, 2_000)
     access.require(f"agent:{id}", "write")
-    digest = content_hash(["agent", id, name, list(goals)])
+    digest = agent_hash(id, name, goals)
     row: Row = {
         "key": key(access.tenant, id),
         "tenant": access.tenant,

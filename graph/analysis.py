@@ -35,17 +35,23 @@ STOP_WORDS = frozenset({
 })  # fmt: skip
 """English function words. They are left out of a text's terms, unless it consists of nothing else."""
 
+_WITH_STOP_WORDS = frozenset({"", "en"})
+
 _HAN = "\u3005\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003fffd"
-_UNSPACED = (
+UNSPACED = (
     _HAN
     + "\u3041-\u3096\u309d-\u309f\u30a1-\u30fa\u30fc-\u30ff\u3105-\u312f\u31f0-\u31ff"  # kana, bopomofo
     + "\u1100-\u11ff\u3131-\u318e\uac00-\ud7a3"  # Hangul
     + "\u0e01-\u0e3a\u0e40-\u0e4e\u0e81-\u0ec6\u0ec8-\u0ecd\u1000-\u103f\u1780-\u17d3"  # Thai, Lao, Burmese, Khmer
 )
-_MARKS = "".join(re.escape(chr(code)) for code in range(0x300, 0x10000) if unicodedata.category(chr(code)) in {"Mn", "Mc"})
+"""Characters of scripts written without spaces, for a regular expression's character class."""
+
+MARKS = "".join(re.escape(chr(code)) for code in range(0x300, 0x10000) if unicodedata.category(chr(code)) in {"Mn", "Mc"})
+"""Marks that belong to the letter before them, for a regular expression's character class."""
+
 _ASCII_WORD = re.compile(r"[0-9a-z]+")
-_WORD = re.compile(rf"[{_UNSPACED}]+|[^\W_{_UNSPACED}]+(?:[{_MARKS}]+[^\W_{_UNSPACED}]*)*")
-_IS_UNSPACED = re.compile(f"[{_UNSPACED}]")
+_WORD = re.compile(rf"[{UNSPACED}]+|[^\W_{UNSPACED}]+(?:[{MARKS}]+[^\W_{UNSPACED}]*)*")
+_IS_UNSPACED = re.compile(f"[{UNSPACED}]")
 _IS_HAN = re.compile(f"[{_HAN}]")
 _ACCENT = re.compile("[\u0300-\u036f\u0591-\u05c7\u0640\u064b-\u065f\u0670]+")
 _WITHOUT_DECOMPOSITION = str.maketrans({"ø": "o", "ł": "l", "đ": "d", "ð": "d", "ħ": "h", "ı": "i", "æ": "ae", "œ": "oe", "þ": "th"})
@@ -75,20 +81,29 @@ def terms(text: str, lang: str | None = None) -> list[str]:
     decides, and Latin letters are taken for English.
     """
     language = lang.partition("-")[0].lower() if lang else ""
-    found = [term for word in _words(text) for term in _analysed(word, language)]
-    if language in {"", "en"}:
-        return [term for word, term in found if word not in STOP_WORDS] or [term for _, term in found]
-    return [term for _, term in found]
+    found: list[str] = []
+    dropped: list[str] = []
+    for word in _words(text):
+        if _IS_UNSPACED.match(word):
+            found += _parts(fold(word))
+        elif term := _term(word[:MAX_TERM], language):
+            (dropped if word in STOP_WORDS and language in _WITH_STOP_WORDS else found).append(term)
+    return found or dropped
+
+
+def name_words(text: str) -> list[str]:
+    """The words of a name as they are spelled, case folded and accents stripped: what tells one name from another."""
+    return _WORD.findall(fold(text))
 
 
 def label_tokens(text: str) -> list[str]:
-    """The words of a name in order: case folded, accents stripped, nothing stemmed, nothing left out. For names of entities.
+    """The terms of a name in order: its words, nothing stemmed, nothing left out, unspaced scripts cut as in `terms`.
 
     Idempotent: the tokens of the joined tokens are the same tokens (for unspaced scripts: the same set).
     """
     if text.isascii():
         return [word[:MAX_TERM] for word in _ASCII_WORD.findall(text.lower())]
-    return [part for word in _WORD.findall(fold(text)) for part in _parts(word)]
+    return [part for word in name_words(text) for part in _parts(word)]
 
 
 def fold(text: str) -> str:
@@ -124,23 +139,21 @@ def _words(text: str) -> list[str]:
 
 
 @lru_cache(maxsize=200_000)
-def _analysed(word: str, language: str) -> tuple[tuple[str, str], ...]:
-    """The (word, term) pairs that one word gives: one, or several in an unspaced script."""
-    if _IS_UNSPACED.match(word):
-        return tuple((part, part) for part in _parts(fold(word)))
-    stemmer = _stemmer(language or _script(word))
-    if stemmer and len(word) <= MAX_TERM:
-        with _stemming:  # a Snowball stemmer keeps the word it works on in itself
-            stem = stemmer.stemWord(word)
-    else:
-        stem = word
-    term = fold(stem)
-    return ((word, term[:MAX_TERM]),) if term else ()
+def _term(word: str, language: str) -> str:
+    """The term of one word of a spaced script; empty when nothing of it is left."""
+    tongue = language or _script(word)
+    spelled = fold(word) if tongue == "en" else word  # other languages' stemmers look at accents
+    stemmer = _stemmer(tongue)
+    if stemmer is None:
+        return fold(spelled)[:MAX_TERM]
+    with _stemming:  # a Snowball stemmer keeps the word it works on in itself
+        stem = stemmer.stemWord(spelled)
+    return fold(stem)[:MAX_TERM]
 
 
 def _parts(word: str) -> list[str]:
     if not _IS_UNSPACED.match(word):
-        return [word[:MAX_TERM]]
+        return [word[:MAX_TERM]] if word else []
     pairs = [word[i : i + 2] for i in range(len(word) - 1)]
     return [*pairs, *_IS_HAN.findall(word)] if pairs else [word]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, LiteralString, TypeVar, cast
 
@@ -37,6 +37,8 @@ def plain_error(error: Exception) -> CairnError:
         if code == "Neo.ClientError.Statement.ArgumentError":
             return BadInput("a value in the request is not one the graph database can hold")
         return Internal("the graph database refused a statement of Cairn's; the details are in the log")
+    if isinstance(error, (OverflowError, UnicodeError)):
+        return BadInput("a value in the request is not one the graph database can hold")
     if isinstance(error, OSError):
         return Unavailable("the graph database can't be reached; try again")
     raise error
@@ -66,8 +68,13 @@ class Database:
         """Run `work` in one retried write transaction. Only `graph/writer.py`, migrations and leases call this."""
         return await self._session_call("execute_write", work)
 
-    async def stream(self, statement: Statement, parameters: Mapping[str, Any] | None = None, fetch_size: int = 2_000) -> AsyncIterator[Row]:
-        """Rows of a reading statement as they come, in constant memory. Not retried: a failure midway raises."""
+    async def stream(
+        self, statement: Statement, parameters: Mapping[str, Any] | None = None, fetch_size: int = 2_000
+    ) -> AsyncGenerator[Row]:
+        """Rows of a reading statement as they come, in constant memory. Not retried: a failure midway raises.
+
+        Whoever may stop before the last row wraps it in `contextlib.aclosing`, so that its connection is free at once.
+        """
         async with self._session(default_access_mode="READ", fetch_size=fetch_size) as session:
             try:
                 result = await session.run(cast("LiteralString", statement.text), dict(parameters or {}))

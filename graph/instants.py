@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+from ..errors import BadInput
+
 
 def now() -> datetime:
     """The present."""
@@ -27,3 +29,18 @@ def maybe_utc(value: Any) -> datetime | None:
 def stamp(value: datetime | None) -> str | None:
     """An instant as ISO 8601 in UTC with microseconds, as it stands in hashes and cursors."""
     return None if value is None else value.astimezone(UTC).isoformat(timespec="microseconds")
+
+
+def from_stamp(text: str | None) -> datetime | None:
+    """The instant that `stamp` wrote."""
+    return None if text is None else datetime.fromisoformat(text)
+
+
+def check_instant(what: str, value: datetime) -> datetime:
+    """`value` in UTC. Raises BadInput when it has no offset, or when it lies outside the years 1 to 9999 in UTC."""
+    if value.tzinfo is None:
+        raise BadInput(f"{what} must have an offset, such as 2026-08-01T12:00:00Z")
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        raise BadInput(f"{what} lies outside the years 1 to 9999") from None

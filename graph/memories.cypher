@@ -35,6 +35,15 @@ MATCH (m:Memory {id: id})
 WHERE m.tenant = $tenant AND m.scope IN $scopes AND (m.expiresAt IS NULL OR m.expiresAt > $now)
 RETURN m {.id, .externalId, .agent, .kind, .modality, .text, .speaker, .session, .scope, .importance, .occurredAt, .recordedAt, .expiresAt, .metadata, .hash} AS memory;
 
+// memories_readable: how many of the memories that a change refers to the caller can read
+UNWIND $rows AS row
+CALL (row) {
+  MATCH (m:Memory)
+  WHERE m.id IN row.memories AND m.tenant = row.tenant AND m.scope IN row.scopes AND (m.expiresAt IS NULL OR m.expiresAt > row.at)
+  RETURN count(m) AS readable
+}
+RETURN row.i AS i, readable;
+
 // memories_list: readable memories, newest first, with filters that are null when not asked for
 MATCH (m:Memory)
 WHERE m.tenant = $tenant AND m.scope IN $scopes AND m.recordedAt <= $before

@@ -11,7 +11,7 @@ from typing import Any
 
 from . import tags
 from .access import Access
-from .changes import content_hash
+from .changes import Step, content_hash
 from .database import Database, Row
 from .instants import maybe_utc, now, stamp, utc
 from .names import key
@@ -127,6 +127,12 @@ def cursor(memory: Memory) -> str:
 
 def _base(access: Access) -> Row:
     return {"tenant": access.tenant, "scopes": list(access.scopes), "now": now()}
+
+
+def readable_step(access: Access, ids: Sequence[str]) -> Step:
+    """The step, first in a change that refers to memories, that answers how many of `ids` the caller can read (`readable`)."""
+    row: Row = {"tenant": access.tenant, "scopes": list(access.scopes), "memories": list(ids), "at": now()}
+    return Step(_CYPHER["memories_readable"], (row,))
 
 
 async def memories_by_id(database: Database, access: Access, ids: Sequence[str]) -> dict[str, Memory]:

@@ -70,32 +70,53 @@ def _split(size: int) -> int:
     return 1 << ((size - 1).bit_length() - 1)
 
 
+def inclusion_ranges(index: int, size: int) -> list[range]:
+    """The leaves under each hash of the audit path of leaf `index`, nearest sibling first. Raises ValueError for no such leaf."""
+    if not 0 <= index < size:
+        raise ValueError(f"there is no leaf {index} in a tree of {size}")
+    low, high = 0, size
+    path: list[range] = []
+    while high - low > 1:
+        middle = low + _split(high - low)
+        if index < middle:
+            path.append(range(middle, high))
+            high = middle
+        else:
+            path.append(range(low, middle))
+            low = middle
+    return path[::-1]
+
+
+def consistency_ranges(older: int, newer: int) -> list[range]:
+    """The leaves under each hash of the proof that the first `older` leaves are a prefix of the tree of `newer`.
+
+    Raises ValueError unless 0 < `older` <= `newer`.
+    """
+    if not 0 < older <= newer:
+        raise ValueError(f"a tree of {newer} leaves has no earlier tree of {older}")
+    low, high = 0, newer
+    path: list[range] = []
+    while high != older:
+        middle = low + _split(high - low)
+        if older <= middle:
+            path.append(range(middle, high))
+            high = middle
+        else:
+            path.append(range(low, middle))
+            low = middle
+    if low:
+        path.append(range(low, high))
+    return path[::-1]
+
+
 def inclusion_proof(leaves: Sequence[bytes], index: int) -> list[bytes]:
     """The audit path of leaf `index`, nearest sibling first. Raises ValueError when there is no such leaf."""
-    if not 0 <= index < len(leaves):
-        raise ValueError(f"there is no leaf {index} in a tree of {len(leaves)}")
-    if len(leaves) == 1:
-        return []
-    split = _split(len(leaves))
-    if index < split:
-        return [*inclusion_proof(leaves[:split], index), root(leaves[split:])]
-    return [*inclusion_proof(leaves[split:], index - split), root(leaves[:split])]
+    return [root(leaves[part.start : part.stop]) for part in inclusion_ranges(index, len(leaves))]
 
 
 def consistency_proof(leaves: Sequence[bytes], older: int) -> list[bytes]:
     """The proof that the first `older` leaves are a prefix of the tree. Raises ValueError when `older` is not within it."""
-    if not 0 < older <= len(leaves):
-        raise ValueError(f"a tree of {len(leaves)} has no earlier tree of {older}")
-    return _consistency(leaves, older, complete=True)
-
-
-def _consistency(leaves: Sequence[bytes], older: int, *, complete: bool) -> list[bytes]:
-    if older == len(leaves):
-        return [] if complete else [root(leaves)]
-    split = _split(len(leaves))
-    if older <= split:
-        return [*_consistency(leaves[:split], older, complete=complete), root(leaves[split:])]
-    return [*_consistency(leaves[split:], older - split, complete=False), root(leaves[:split])]
+    return [root(leaves[part.start : part.stop]) for part in consistency_ranges(older, len(leaves))]
 
 
 def verify_inclusion(leaf: bytes, index: int, size: int, proof: Sequence[bytes], expected_root: bytes) -> bool:

@@ -33,6 +33,11 @@ def key(tenant: str, *parts: str) -> str:
     return _SEPARATOR.join((tenant, *parts))
 
 
+def parts(key: str) -> tuple[str, ...]:
+    """The parts that `key` joined, the tenant first."""
+    return tuple(key.split(_SEPARATOR))
+
+
 def check_name(what: str, value: str, longest: int = 200) -> str:
     """`value` when it can name a `what` (an agent, a session, a state's key). Raises BadInput otherwise."""
     if not value or len(value) > longest or _CONTROL.search(value) or value != value.strip():

@@ -46,6 +46,7 @@ FLAGS = (
     "-XX:+UseG1GC",
     "-XX:+ExitOnOutOfMemoryError",  # the supervisor starts it again; Neo4j limping on helps nobody
     "-XX:-UsePerfData",
+    "-XX:-OmitStackTraceInFastThrow",  # an exception without a message is never sent, and the client waits (docs/decisions/0006)
     "--add-opens=java.base/java.nio=ALL-UNNAMED",
     "--add-opens=java.base/java.io=ALL-UNNAMED",
     "--add-opens=java.base/sun.nio.ch=ALL-UNNAMED",
@@ -99,7 +100,11 @@ class Home:
             env=os.environ | {"NEO4J_HOME": str(self.folder), "NEO4J_CONF": str(self.folder / "conf")},
             stdin=DEVNULL, stdout=PIPE, stderr=STDOUT,
         )  # fmt: skip
-        output, _ = await process.communicate()
+        try:
+            output, _ = await process.communicate()
+        finally:
+            if process.returncode is None:  # cancelled
+                process.kill()
         if process.returncode:
             raise Unavailable(f"Neo4j could not be given its password:\n{output.decode(errors='replace').strip()}")
 

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from rich.console import Console
+from rich.text import Text
 
 __all__ = ["Progress", "Report", "shown", "silent"]
 
@@ -39,7 +40,7 @@ def shown(console: Console) -> Generator[Report]:
     """A report to `console`: a live status line at a terminal, else a plain line a step and one every five seconds within it."""
     if console.is_terminal:
         with console.status("") as status:
-            yield lambda progress: status.update(str(progress))
+            yield lambda progress: status.update(Text(str(progress)))
         return
     last, printed = "", 0.0
 

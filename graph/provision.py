@@ -44,18 +44,15 @@ def provision(cache_dir: Path, report: Report = silent, *, jars: Jars | None = N
     """
     jars, stop = jars or locked(), stop or Event()
     folder = cache_dir / f"neo4j-{jars.version}"
-    with ThreadPoolExecutor(_THREADS, thread_name_prefix="provision") as threads:
-        if not _missing(jars, folder, threads):
-            return folder
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            with _alone(cache_dir / f"{folder.name}.lock", report, stop):
-                missing = _missing(jars, folder, threads)  # another process may have fetched them while this one waited
-                _Fetch(folder, _Meter(jars, missing, report, stop)).run(missing, threads)
-        except OSError as error:
-            raise Unavailable(
-                f"Neo4j's jars can't be kept in {cache_dir}: {error.strerror}. Set CAIRN_CACHE_DIR to another folder."
-            ) from error
+    try:
+        with ThreadPoolExecutor(_THREADS, thread_name_prefix="provision") as threads:
+            if _missing(jars, folder, threads):
+                folder.mkdir(parents=True, exist_ok=True)
+                with _alone(cache_dir / f"{folder.name}.lock", report, stop):
+                    missing = _missing(jars, folder, threads)  # another process may have fetched them while this one waited
+                    _Fetch(folder, _Meter(jars, missing, report, stop)).run(missing, threads)
+    except OSError as error:
+        raise Unavailable(f"Neo4j's jars can't be kept in {cache_dir}: {error.strerror}. Set CAIRN_CACHE_DIR to another folder.") from error
     return folder
 
 

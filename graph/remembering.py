@@ -16,6 +16,7 @@ from .changes import Change, Entry, Event, Idempotency, Results, Settled, Step, 
 from .database import Database, Row
 from .instants import now
 from .memories import Kind, Memory, Modality, memories_by_id, memory_hash
+from .mentions import Linked
 from .names import agent_scope, check_id, check_name, check_scope, key, new_id
 from .statements import load
 from .writer import Writer
@@ -139,17 +140,18 @@ async def remember(
     writer: Writer,
     access: Access,
     prepared: Sequence[Prepared],
-    mention_steps: Sequence[Step] = (),
+    linked: Linked | None = None,
     *,
     idempotency_key: str | None = None,
     input: Any = None,
 ) -> list[str]:
     """Write all of `prepared` or nothing, in the order given, and return their ids.
 
-    `mention_steps` link them to entities in the same transaction. With an idempotency key that was used before with the same
+    `linked` links them to entities in the same transaction. With an idempotency key that was used before with the same
     `input`, the ids of the first time are returned and nothing is written. Raises NotFound for an agent that is not registered.
     """
     memories = [item.memory for item in prepared]
+    mentions = linked or Linked(access.tenant)
     scopes = sorted({memory.scope for memory in memories})
     creates = tuple({"agentKey": key(access.tenant, item.memory.agent), "properties": _properties(access, item)} for item in prepared)
     sessions = _session_rows(access, memories)
@@ -161,7 +163,9 @@ async def remember(
     def settle(results: Results) -> Settled:
         entries = tuple(Entry("memory.remember", f"memory:{m.scope}/{m.id}", None, m.hash) for m in memories)
         events = tuple(Event("memory", access.tenant, m.id, agent=m.agent, session=m.session) for m in memories)
-        return Settled([memory.id for memory in memories], entries, (*catalog_events(access.tenant, results[1]), *events))
+        made = results[3] if mentions.steps else ()
+        catalog = (*catalog_events(access.tenant, results[1]), *mentions.events(made))
+        return Settled([memory.id for memory in memories], (*entries, *mentions.entries(made)), (*catalog, *events))
 
     change = Change(
         tenant=access.tenant,
@@ -171,12 +175,12 @@ async def remember(
             Step(_CYPHER["memories_create"], creates),
             scope_step(access.tenant, *scopes),
             Step(_CYPHER["sessions_append"], sessions),
-            *mention_steps,
+            *mentions.steps,
         ),
         check=check_agents,
         settle=settle,
         conflicts=frozenset({*(f"session:{row['key']}" for row in sessions), *(f"scope:{scope}" for scope in scopes)}),
-        tags=frozenset({f"{access.tenant}/memories", *(f"{access.tenant}/memories/{scope}" for scope in scopes)}),
+        tags=frozenset({f"{access.tenant}/memories", *(f"{access.tenant}/memories/{scope}" for scope in scopes), *mentions.tags}),
         idempotency=idempotency(access.tenant, access.principal, "remember", idempotency_key, input),
     )
     return await writer.apply(change)

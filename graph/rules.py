@@ -113,18 +113,18 @@ async def list_rules(database: Database, access: Access, first: int, after: str 
     return page(found, first, lambda rule: encode(rule.values[0], *rule.values[2:]))
 
 
-async def list_roles(database: Database, access: Access) -> tuple[Role, ...]:
+async def list_roles(database: Database, access: Access, seeded: frozenset[str] = frozenset()) -> tuple[Role, ...]:
     """Every role, in the order of their names. Raises Forbidden without `read` on `policy`.
 
-    A role is a name that somebody was assigned, or that rules name and that is assigned no role itself.
+    A role is a name that somebody was assigned, or that rules name and that is `seeded` or nobody's who has an API key.
     """
     access.require("policy", "read")
-    tags.collect(f"{access.tenant}/policy")
+    tags.collect(f"{access.tenant}/policy", f"{access.tenant}/keys")
     rows = await database.read(_CYPHER["roles_list"], {"tenant": access.tenant})
     rules = {row["subject"]: row["rules"] for row in rows if row["ptype"] == "p"}
     edges = {(row["subject"], row["role"]) for row in rows if row["ptype"] == "g"}
-    members = {member for member, _ in edges}
-    names = {role for _, role in edges} | (rules.keys() - members)
+    principals = {row["subject"] for row in rows if row["keyed"]} - seeded
+    names = {role for _, role in edges} | (rules.keys() - principals)
     return tuple(
         Role(
             name,

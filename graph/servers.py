@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
 
 from anyio import CancelScope
 
 from ..settings import Settings
-from .aot import archived
+from .aot import archive, flags
 from .data_dir import held, private_folder
 from .embedded import EmbeddedNeo4j
 from .embedded_redis import EmbeddedRedis
@@ -29,14 +29,14 @@ class Servers:
 
     neo4j_uri: str
     neo4j_user: str
-    neo4j_password: str | None
+    neo4j_password: str | None = field(repr=False)
     neo4j_database: str
-    redis_url: str
+    redis_url: str = field(repr=False)  # may hold a password
     embedded: bool
 
 
 @asynccontextmanager
-async def servers(settings: Settings, report: Report = silent) -> AsyncGenerator[Servers]:
+async def servers(settings: Settings, progress: Report = silent) -> AsyncGenerator[Servers]:
     """Both servers, answering. Those that `settings` name are taken as they are; the others are started, and stopped at the end.
 
     Embedded ones are restarted when they die, at the same address. Raises Unavailable when one can't be started or another process
@@ -49,7 +49,7 @@ async def servers(settings: Settings, report: Report = silent) -> AsyncGenerator
         if embedded:
             stack.enter_context(held(settings.data_dir))
         async with _all_or_none() as starting:
-            neo4j = starting.create_task(_neo4j(settings, report, stack)) if uri is None else None
+            neo4j = starting.create_task(_neo4j(settings, progress, stack)) if uri is None else None
             redis = starting.create_task(_redis(settings, stack)) if redis_url is None else None
         if neo4j is not None:
             uri, user, password, database = neo4j.result()
@@ -60,23 +60,27 @@ async def servers(settings: Settings, report: Report = silent) -> AsyncGenerator
         yield Servers(uri, user, password, database, redis_url, embedded)
 
 
-async def prepare(cache_dir: Path, report: Report = silent) -> tuple[Path, tuple[str, ...]]:
-    """Brings all that the embedded Neo4j needs onto this machine, once; `cairn` does it by itself when it must.
+async def prepare(settings: Settings, progress: Report = silent) -> None:
+    """Brings all that the embedded Neo4j needs onto this machine ahead of time, and makes it start quickly from then on.
 
-    Returns the folder of jars and the Java flags that make it start quickly. Raises Unavailable when something can't be fetched.
+    `servers` fetches what it needs by itself; this is for images, continuous integration and machines that will be offline.
+    Raises Unavailable when something can't be fetched.
     """
+    await archive(await _provisioned(settings, progress), progress)
+
+
+async def _provisioned(settings: Settings, report: Report) -> Path:
     stop = Event()
     try:
-        jars = await asyncio.to_thread(provision, cache_dir, report, stop=stop)
+        return await asyncio.to_thread(provision, settings.cache_dir, report, stop=stop)
     finally:
-        stop.set()  # when cancelled: the thread would otherwise fetch on
-    return jars, await archived(jars, report)
+        stop.set()  # when cancelled: the thread would fetch on
 
 
 async def _neo4j(settings: Settings, report: Report, stack: AsyncExitStack) -> tuple[str, str, str, str]:
-    jars, flags = await prepare(settings.cache_dir, report)
+    jars = await _provisioned(settings, report)
     home = Home(private_folder(settings.data_dir / "neo4j"), jars, settings.neo4j_heap, settings.neo4j_page_cache)
-    server = EmbeddedNeo4j(home, flags)
+    server = EmbeddedNeo4j(home, flags(jars))
     stack.push_async_callback(_stop, server)
     report(Progress("Starting Neo4j"))
     await server.start()

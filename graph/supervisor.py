@@ -19,8 +19,9 @@ import psutil
 
 from ..errors import Unavailable
 
-__all__ = ["ChildDied", "Program", "Supervisor", "tethered"]
+__all__ = ["ChildDied", "Program", "Supervisor", "end_orphan", "tethered"]
 
+_PID_FILE = "pid"
 _TETHER = Path(__file__).with_name("tether.py")
 _FIRST_PAUSE, _LONGEST_PAUSE, _STEADY = 0.25, 30.0, 60.0  # seconds: back-off, and the run after which it begins anew
 _POLL = 0.05  # seconds between two questions whether the child is ready
@@ -59,7 +60,7 @@ class Program:
     @property
     def pid_file(self) -> Path:
         """The number of the process that runs it or did last."""
-        return self.folder / "pid"
+        return self.folder / _PID_FILE
 
 
 def tethered(command: Sequence[str], pid_file: Path) -> tuple[str, ...]:
@@ -67,12 +68,40 @@ def tethered(command: Sequence[str], pid_file: Path) -> tuple[str, ...]:
     return (sys.executable, "-I", "-S", str(_TETHER), str(os.getpid()), str(pid_file), *command)
 
 
+async def end_orphan(folder: Path, executable: str, grace: float = 20.0) -> None:
+    """Ends the `executable` that an earlier process started in `folder` and left behind; by force after `grace` seconds.
+
+    To be called before a port is chosen, for the orphan may have it. Does nothing when there is none.
+    """
+    orphan = _orphan(folder, executable)
+    if orphan is None:
+        return
+    _log.warning("%s (process %d) outlived the process that started it and is ended first", executable, orphan.pid)
+    with suppress(psutil.NoSuchProcess):
+        orphan.terminate()
+        try:
+            await asyncio.to_thread(orphan.wait, grace)
+        except psutil.TimeoutExpired:
+            orphan.kill()
+            with suppress(psutil.TimeoutExpired):
+                await asyncio.to_thread(orphan.wait, grace)
+
+
+def _orphan(folder: Path, executable: str) -> psutil.Process | None:
+    with suppress(OSError, ValueError, psutil.NoSuchProcess, psutil.AccessDenied):
+        process = psutil.Process(int((folder / _PID_FILE).read_text("ascii")))
+        # The number may be a stranger's by now; a stranger is no such program at work in our private folder.
+        if process.name() == executable and Path(process.cwd()).samefile(folder):
+            return process
+    return None
+
+
 class Supervisor:
     """Runs a Program until stopped.
 
-    From `start` to `stop` there is at most one such process; one that an earlier supervisor of the same folder left behind is ended
-    first. A child that dies is logged with its last lines and started again after 0.25 s, doubling up to 30 s. It ends with this
-    process (on Linux at once, elsewhere at the next start), or rather with the thread that called `start`, which must live on.
+    From `start` to `stop` there is at most one such process. A child that dies is logged with its last lines and started again after
+    0.25 s, doubling up to 30 s. It ends with this process (on Linux at once, elsewhere by `end_orphan`), or rather with the thread
+    that called `start`, which must live on.
     """
 
     def __init__(self, program: Program) -> None:
@@ -83,7 +112,6 @@ class Supervisor:
 
     async def start(self) -> None:
         """Returns when the child is ready. Raises ChildDied when it ends before, or isn't ready in time."""
-        await self._end_orphan()
         await self._launch()
         self._watch = asyncio.create_task(self._keep_alive(), name=f"keeps {self.program.name} alive")
 
@@ -147,21 +175,6 @@ class Supervisor:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)  # with any it has started: it leads a group of its own
             await process.wait()
-
-    async def _end_orphan(self) -> None:
-        with suppress(OSError, ValueError, psutil.NoSuchProcess, psutil.AccessDenied):
-            orphan = psutil.Process(int(self.program.pid_file.read_text("ascii")))
-            # The number may be a stranger's by now; a stranger is no such program at work in our private folder.
-            if orphan.name() != Path(self.program.command[0]).name or Path(orphan.cwd()) != self.program.folder.resolve():
-                return
-            _log.warning("%s (process %d) outlived the process that started it and is ended first", self.program.name, orphan.pid)
-            orphan.terminate()
-            with suppress(psutil.TimeoutExpired):
-                await asyncio.to_thread(orphan.wait, self.program.grace)
-                return
-            orphan.kill()
-            with suppress(psutil.TimeoutExpired):
-                await asyncio.to_thread(orphan.wait, self.program.grace)
 
     def _died(self, message: str) -> ChildDied:
         try:

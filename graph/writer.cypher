@@ -7,13 +7,12 @@ RETURN r.key AS key, r.input AS input, r.answer AS answer;
 UNWIND $rows AS row
 CREATE (:Request {key: row.key, tenant: row.tenant, input: row.input, answer: row.answer, at: row.at});
 
-// batch_mark: marks a writer's batch as committed, so that an unknown outcome can be looked up
+// batch_mark: holds a writer's mark and sets it for a batch; says whether an attempt at the same batch was committed before
 MERGE (w:Writer {id: $writer})
-SET w.batch = $batch, w.at = $at;
-
-// batch_find: the last batch that a writer committed
-MATCH (w:Writer {id: $writer})
-RETURN w.batch AS batch;
+SET w.at = $at
+WITH w, coalesce(w.batch = $batch, false) AS committed
+SET w.batch = $batch
+RETURN committed;
 
 // cache_generations: makes every cached answer of these tenants stale, for when Redis could not be told
 UNWIND $tenants AS tenant

@@ -2,7 +2,7 @@
 
 Guarantees: a change and its ledger entries commit together or not at all; a caller is answered after the commit and after the
 query cache was told; an idempotency key has one effect, also when the outcome of a commit was unknown; a change that is refused
-does not disturb the others of its batch.
+or that fails leaves nothing behind and does not disturb the others of its batch.
 """
 
 from __future__ import annotations
@@ -23,17 +23,18 @@ from ..errors import CairnError, Conflict, Internal, Unavailable
 from .changes import Change, Event, Settled
 from .database import Database, Row, run
 from .ledger import append
-from .statements import load
+from .statements import Statement, load
 
 log = logging.getLogger("cairn.writer")
 _CYPHER = load("writer")
+_PAUSE = 0.25
 
 
 class Invalidator(Protocol):
     """What tells the query cache. `begin` runs before the commit and answers whether the cache was reached, `done` after it."""
 
     async def begin(self, tags: frozenset[str]) -> bool: ...
-    async def done(self, tags: frozenset[str]) -> None: ...
+    async def done(self, tags: frozenset[str]) -> object: ...
 
 
 class NoCache:
@@ -53,18 +54,27 @@ def _no_results() -> list[list[Row]]:
     return []
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Caller:
     change: Change
     future: asyncio.Future[Any]
     answer: Any = None
     error: CairnError | None = None
+    refused: bool = False
     events: tuple[Event, ...] = ()
     settled: Settled | None = None
     results: list[list[Row]] = field(default_factory=_no_results)
 
     def reset(self) -> None:
-        self.answer, self.error, self.settled, self.events, self.results = None, None, None, (), []
+        self.answer, self.error, self.refused, self.settled, self.events, self.results = None, None, False, None, (), []
+
+
+class _Refused(Exception):
+    """These callers' changes failed after their statements ran: the transaction must not commit with them."""
+
+    def __init__(self, callers: list[_Caller]) -> None:
+        super().__init__(f"{len(callers)} changes failed after their statements ran")
+        self.callers = callers
 
 
 class Writer:
@@ -116,31 +126,41 @@ class Writer:
         await self._queue.join()
 
     async def _commit(self, callers: list[_Caller], name: str) -> None:
-        tags = frozenset[str]().union(*(caller.change.tags for caller in callers))
-        told = await self.invalidator.begin(tags)
+        tags = frozenset[str]().union(*({*caller.change.tags, f"{caller.change.tenant}/ledger"} for caller in callers))
         try:
+            told = await self.invalidator.begin(tags)
             await self._transact(callers, name, told=told)
-        except CairnError as error:
-            if len(callers) > 1 and not isinstance(error, Unavailable):
-                await self._bisect(callers, name, error)
-                return
+        except _Refused as refused:
+            others = [caller for caller in callers if caller not in refused.callers]
+            if others:
+                await self._commit(others, name)
+            callers = refused.callers
+        except Unavailable as error:
             for caller in callers:
                 caller.error = error
-        except Exception:
-            log.exception("a batch of changes failed")
-            for caller in callers:
-                caller.error = Internal("the change failed; the details are in the log")
+        except Exception as error:
+            log.warning("a batch of %d changes failed", len(callers), exc_info=True)
+            if len(callers) > 1:
+                await self._halves(callers, name)
+                return
+            callers[0].error = _as_cairn_error(error)
         finally:
-            await self.invalidator.done(tags)
+            await self._invalidated(tags)
         await self._tell(callers)
         for caller in callers:
             _answer(caller)
 
-    async def _bisect(self, callers: list[_Caller], name: str, error: CairnError) -> None:
-        log.warning("a batch of %d changes failed (%s); committing its halves apart", len(callers), error.code)
+    async def _halves(self, callers: list[_Caller], name: str) -> None:
+        """Commit both halves of a batch apart, so that in the end what can't be committed stands alone."""
         middle = len(callers) // 2
         await self._commit(callers[:middle], name)
         await self._commit(callers[middle:], name)
+
+    async def _invalidated(self, tags: frozenset[str]) -> None:
+        try:
+            await self.invalidator.done(tags)
+        except Exception:
+            log.exception("the query cache could not be told that a change was committed")
 
     async def _tell(self, callers: list[_Caller]) -> None:
         events = [event for caller in callers if caller.error is None for event in caller.events]
@@ -153,10 +173,13 @@ class Writer:
                 log.exception("a listener of the writer failed")
 
     async def _transact(self, callers: list[_Caller], name: str, *, told: bool) -> None:
-        """Commit, and find out what happened when the connection broke at the commit."""
+        """Commit. When the connection breaks at the commit, the next attempt finds out, behind the lock, whether it took place."""
         batch = secrets.token_hex(16)
 
         async def attempt(transaction: AsyncManagedTransaction) -> None:
+            mark = {"writer": name, "batch": batch, "at": datetime.now(UTC)}
+            if (await run(transaction, _CYPHER["batch_mark"], mark))[0]["committed"]:
+                return
             for caller in callers:
                 caller.reset()
             for wave in _waves(callers):
@@ -165,7 +188,6 @@ class Writer:
             if not told:
                 tenants = sorted({caller.change.tenant for caller in callers})
                 await run(transaction, _CYPHER["cache_generations"], {"tenants": tenants})
-            await run(transaction, _CYPHER["batch_mark"], {"writer": name, "batch": batch, "at": datetime.now(UTC)})
 
         deadline = asyncio.get_running_loop().time() + self._patience
         while True:
@@ -173,31 +195,20 @@ class Writer:
                 await self.database.write(attempt)
                 return
             except Unavailable:
-                if await self._committed(name, batch, deadline):
-                    return
                 if asyncio.get_running_loop().time() > deadline:
                     raise
-
-    async def _committed(self, name: str, batch: str, deadline: float) -> bool:
-        """Whether the batch is in the graph; waits for Neo4j to come back, until the deadline."""
-        while asyncio.get_running_loop().time() < deadline:
-            try:
-                rows = await self.database.read(_CYPHER["batch_find"], {"writer": name})
-                return bool(rows) and rows[0]["batch"] == batch
-            except Unavailable:
-                await asyncio.sleep(0.25)
-        return False
+                await asyncio.sleep(_PAUSE)
 
 
 @asynccontextmanager
 async def open_writer(database: Database, invalidator: Invalidator | None = None) -> AsyncGenerator[Writer]:
-    """A `Writer` that works until the block ends; changes that it accepted are committed first."""
+    """A `Writer` that works until the block ends, however it ends; changes that it accepted are committed first."""
     writer = Writer(database, invalidator)
     task = asyncio.create_task(writer.work(), name="cairn-writer")
     try:
         yield writer
-        await writer.close()
     finally:
+        await writer.close()
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
 
@@ -213,6 +224,12 @@ def _answer(caller: _Caller) -> None:
         caller.future.set_exception(caller.error)
     else:
         caller.future.set_result(caller.answer)
+
+
+def _as_cairn_error(error: Exception) -> CairnError:
+    if isinstance(error, CairnError):
+        return error
+    return Internal("the change failed; the details are in the log")
 
 
 def _waves(callers: Iterable[_Caller]) -> list[list[_Caller]]:
@@ -244,6 +261,10 @@ async def _run_wave(transaction: AsyncManagedTransaction, wave: Sequence[_Caller
     for caller in wave:
         if caller.error is None and caller.answer is None:
             _guard(caller, _settle)
+            caller.refused = caller.error is not None and any(step.rows for step in caller.change.steps)
+    refused = [caller for caller in wave if caller.refused]
+    if refused:
+        raise _Refused(refused)
     await _store_answers(transaction, wave)
 
 
@@ -252,6 +273,9 @@ def _guard(caller: _Caller, action: Callable[[_Caller], None]) -> None:
         action(caller)
     except CairnError as error:
         caller.error = error
+    except Exception as error:
+        log.exception("a change failed by a defect")
+        caller.error = _as_cairn_error(error)
 
 
 def _check(caller: _Caller) -> None:
@@ -266,10 +290,10 @@ def _settle(caller: _Caller) -> None:
 
 async def _run_step(transaction: AsyncManagedTransaction, callers: Sequence[_Caller], index: int) -> None:
     """Run step `index` of every caller, callers with the same statement together."""
-    groups: dict[str, list[_Caller]] = {}
+    groups: dict[Statement, list[_Caller]] = {}
     for caller in callers:
-        groups.setdefault(caller.change.steps[index].statement.name, []).append(caller)
-    for group in groups.values():
+        groups.setdefault(caller.change.steps[index].statement, []).append(caller)
+    for statement, group in groups.items():
         rows: list[Row] = []
         owners: list[_Caller] = []
         for caller in group:
@@ -278,8 +302,9 @@ async def _run_step(transaction: AsyncManagedTransaction, callers: Sequence[_Cal
                 rows.append({**row, "i": len(rows)})
                 owners.append(caller)
         if rows:
-            for result in await run(transaction, group[0].change.steps[index].statement, {"rows": rows}):
-                owners[result["i"]].results[index].append(result)
+            for result in await run(transaction, statement, {"rows": rows}):
+                owner: int = result["i"]
+                owners[owner].results[index].append(result)
 
 
 async def _find_answers(transaction: AsyncManagedTransaction, wave: Sequence[_Caller]) -> None:

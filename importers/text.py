@@ -44,8 +44,8 @@ async def remember(
         Prepared(memory, tuple(terms(text)), tuple(embedding) if text else None)
         for memory, text, embedding in zip(memories, texts, embeddings, strict=True)
     ]
-    steps = await linker.steps(memories, access)
-    ids = await write(writer, access, prepared, steps, idempotency_key=idempotency_key, input=[_input(one) for one in new])
+    linked = await linker.plan(memories, access)
+    ids = await write(writer, access, prepared, linked, idempotency_key=idempotency_key, input=[_input(one) for one in new])
     if ids == [memory.id for memory in memories]:
         return memories
     found = await memories_by_id(database, access, ids)

@@ -1,1 +1,52 @@
 """The GraphQL schema, one module per noun."""
+
+from __future__ import annotations
+
+import strawberry
+from strawberry.printer import print_schema
+
+from .agents import AgentMutation, AgentQuery
+from .entities import EntityQuery
+from .facts import FactMutation, FactQuery
+from .fields import guard_fields
+from .imports import ImportMutation, ImportQuery, ImportSubscription
+from .keys import KeyMutation, KeyQuery
+from .ledger import LedgerQuery
+from .memories import MemoryMutation, MemoryQuery, MemorySubscription
+from .policies import PolicyMutation, PolicyQuery
+from .recall import RecallMutation, RecallQuery
+from .scalars import CONFIG
+from .states import StateMutation, StateQuery, StateSubscription
+
+
+@strawberry.type
+class Query(
+    PolicyQuery, AgentQuery, StateQuery, MemoryQuery, RecallQuery, EntityQuery, FactQuery, ImportQuery, LedgerQuery, KeyQuery
+):
+    """Everything that can be read."""
+
+
+@strawberry.type
+class Mutation(AgentMutation, StateMutation, MemoryMutation, RecallMutation, FactMutation, ImportMutation, KeyMutation, PolicyMutation):
+    """Everything that can be changed. An idempotencyKey makes a repeated call harmless."""
+
+
+@strawberry.type
+class Subscription(MemorySubscription, StateSubscription, ImportSubscription):
+    """Everything that can be listened to."""
+
+
+SHAREABLE = frozenset({"entity", "entities", "paths", "graphs"})
+"""Query fields whose answer is the same for all who have the same effective permissions."""
+
+
+def build_schema() -> strawberry.Schema:
+    """The schema, its hideable fields guarded."""
+    schema = strawberry.Schema(query=Query, mutation=Mutation, subscription=Subscription, config=CONFIG)
+    guard_fields(schema)
+    return schema
+
+
+def sdl() -> str:
+    """The schema in the schema definition language, as it is published in `schema/schema.graphql`."""
+    return print_schema(build_schema()) + "\n"

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ..importers.linking import Linker
     from ..learning.embedding import Embedder
     from ..policies.accesses import Accesses
+    from ..policies.administration import Administration
     from ..settings import Settings
 
     class Events(Protocol):
@@ -38,6 +39,7 @@ class Services:
     database: Database
     writer: Writer
     accesses: Accesses
+    administration: Administration
     events: Events
     embedder: Embedder
     linker: Linker

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Mapping
 from typing import Any, TypeVar, cast
 
 from strawberry.dataloader import DataLoader
@@ -17,7 +17,7 @@ class Loaders:
     def __init__(self) -> None:
         self._loaders: dict[Hashable, DataLoader[Any, Any]] = {}
 
-    async def load(self, name: Hashable, key: K, batch: Callable[[Sequence[K]], Awaitable[Mapping[K, V]]]) -> V | None:
+    async def load(self, name: Hashable, key: K, batch: Callable[[list[K]], Awaitable[Mapping[K, V]]]) -> V | None:
         """The value of `key` in what `batch` answers for all keys asked for under `name` at this level; None when absent.
 
         `name` must tell apart look-ups with different arguments, such as `("memories", first, after)`.

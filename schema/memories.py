@@ -11,6 +11,9 @@ import strawberry
 from ..graph import memories as verbs
 from ..graph import mentions as mention_verbs
 from ..graph import remembering
+from ..graph.memories import Kind as MemoryKind
+from ..graph.memories import Modality
+from ..graph.pages import check_first
 from ..importers import text as texts
 from .agents import Agent, load_agent
 from .connections import Connection, connect
@@ -20,8 +23,8 @@ from .scalars import JSON
 if TYPE_CHECKING:
     from .entities import Entity
 
-MemoryKind = strawberry.enum(verbs.Kind, name="MemoryKind", description="What sort of memory.")
-Modality = strawberry.enum(verbs.Modality, description="How it was perceived.")
+strawberry.enum(MemoryKind, name="MemoryKind", description="What sort of memory.")
+strawberry.enum(Modality, description="How it was perceived.")
 
 
 @strawberry.type(description="A place in a memory's text that names an entity.")
@@ -62,10 +65,10 @@ class Memory:
         if "Memory.text" in context.access.hidden_fields:
             return []
 
-        async def batch(ids: list[str]) -> dict[str, list[mention_verbs.Mentioned]]:
-            return await mention_verbs.mentions_of(context.database, context.access, ids, first)
+        async def batch(ids: list[str]) -> dict[str, list[mention_verbs.Mention]]:
+            return await mention_verbs.mentions_of(context.database, context.access, ids)
 
-        found = await context.loaders.load(("mentions", first), str(self.id), batch) or []
+        found = (await context.loaders.load("mentions", str(self.id), batch) or [])[: check_first(first)]
         return [
             Mention(entity=entity(m.iri, m.key), text=m.text, start=m.start, end=m.end, confidence=m.confidence) for m in found
         ]
@@ -126,8 +129,8 @@ class MemoryFilter:
 class RememberInput:
     agent: strawberry.ID = strawberry.field(description="Who remembers.")
     text: str | None = strawberry.field(default=None, description="What, in words; needed for modality TEXT.")
-    kind: MemoryKind = strawberry.field(default=verbs.Kind.EPISODIC, description="What sort of memory.")
-    modality: Modality = strawberry.field(default=verbs.Modality.TEXT, description="How it was perceived.")
+    kind: MemoryKind = strawberry.field(default=MemoryKind.EPISODIC, description="What sort of memory.")
+    modality: Modality = strawberry.field(default=Modality.TEXT, description="How it was perceived.")
     session: strawberry.ID | None = strawberry.field(default=None, description="The conversation or task; memories of a session form a chain.")
     speaker: str | None = strawberry.field(default=None, description="Who said it.")
     scope: str | None = strawberry.field(default=None, description="The unit of permission; the agent's own scope when left out.")

@@ -9,9 +9,11 @@ from typing import cast
 import strawberry
 
 from ..graph import feedback as feedback_verbs
+from ..graph.memories import Kind as MemoryKind
+from ..graph.rdf import resource_key
 from ..learning import recall as verbs
 from .context import Info
-from .memories import Memory, MemoryKind, memory
+from .memories import Memory, memory
 from .scalars import IRI, JSON
 
 
@@ -48,7 +50,7 @@ class RecallQuery:
     async def recall(self, info: Info, input: RecallInput) -> Recall:
         services, access = info.context.services, info.context.access
         verbs.check_query(input.query, input.limit)
-        named = await services.linker.entities_named(input.query, access)
+        named = await services.linker.resources(input.query, access)
         request = verbs.RecallRequest(
             agent=input.agent,
             query=input.query,
@@ -83,5 +85,5 @@ class RecallMutation:
         context = info.context
         agent, query, hits = verbs.read_recall_id(recall)
         return await feedback_verbs.give_feedback(
-            context.writer, context.database, context.access, recall, agent, query, hits, useful, useless or [], idempotency_key
+            context.writer, context.access, recall, agent, query, hits, useful, useless or [], idempotency_key
         )

@@ -35,7 +35,7 @@ def parse_iri(value: Any) -> str:
     """An absolute IRI. Raises BadInput otherwise."""
     if not isinstance(value, str):
         raise BadInput(f"{value!r} is no IRI")
-    return check_iri(value)
+    return value if value.startswith("_:") else check_iri("the IRI", value)
 
 
 SCALARS: dict[object, Any] = {

@@ -32,7 +32,7 @@ class State:
         async def batch(names: list[tuple[str, str]]) -> dict[tuple[str, str], verbs.Page[verbs.State]]:
             return await verbs.history(context.database, context.access, names, first, after)
 
-        page = await context.loaders.load(("history", first, after), (self.agent_id, self.key), batch)
+        page = await context.loaders.load(("history", first, after), (str(self.agent_id), self.key), batch)
         return nothing(after) if page is None else connect(page, state, after)
 
 

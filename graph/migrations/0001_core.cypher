@@ -44,9 +44,9 @@ CREATE INDEX memory_recorded IF NOT EXISTS FOR (n:Memory) ON (n.tenant, n.scope,
 CREATE FULLTEXT INDEX memory_terms IF NOT EXISTS FOR (n:Memory) ON EACH [n.terms, n.tenant, n.scopeKey]
 OPTIONS {indexConfig: {`fulltext.analyzer`: 'whitespace', `fulltext.eventually_consistent`: false}};
 
-// memory_embedding: nearest memories by meaning, within tenant and scopes
+// memory_embedding: nearest memories by meaning, within tenant and scopes; quantized, Neo4j 2026.08 fails after deletions (docs/decisions/0006)
 CREATE VECTOR INDEX memory_embedding IF NOT EXISTS FOR (n:Memory) ON n.embedding WITH [n.tenant, n.scope]
-OPTIONS {indexConfig: {`vector.dimensions`: 256, `vector.similarity_function`: 'cosine'}};
+OPTIONS {indexConfig: {`vector.dimensions`: 256, `vector.similarity_function`: 'cosine', `vector.quantization.enabled`: false}};
 
 // fact_id: one fact by an id
 CREATE CONSTRAINT fact_id IF NOT EXISTS FOR (n:Fact) REQUIRE n.id IS UNIQUE;

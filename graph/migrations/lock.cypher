@@ -26,3 +26,8 @@ SET m.sum = $sum, m.at = datetime();
 // indexes_pending: how many indexes are still being filled
 SHOW INDEXES YIELD state, name WHERE state <> 'ONLINE'
 RETURN count(*) AS pending, collect(name) AS names;
+
+// graph_name: the name that this graph was given when it was first migrated
+MERGE (m:Migration {id: 'graph'})
+ON CREATE SET m.sum = randomUUID(), m.at = datetime()
+RETURN m.sum AS name;

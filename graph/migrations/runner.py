@@ -57,6 +57,11 @@ async def migrate(database: Database, patience: float = 120.0) -> list[str]:
     return applied
 
 
+async def graph_name(database: Database) -> str:
+    """A name that no other graph has, the same for every replica: what is kept outside Neo4j about this graph goes under it."""
+    return str((await _write(database, _lock_statements()["graph_name"], {}))[0]["name"])
+
+
 async def _apply(database: Database, lock: dict[str, Statement]) -> list[str]:
     done = {row["id"]: row["sum"] for row in await database.read(lock["migrations_done"])}
     applied: list[str] = []

@@ -1,0 +1,53 @@
+"""The Starlette app of one Cairn."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+from starlette.applications import Starlette
+
+from ..graph.access import Access
+from ..schema import SHAREABLE, build_schema
+from ..schema.context import Context
+from ..settings import Settings
+from .assembly import Parts, assemble
+from .authentication import Gate
+from .services import Cairn, open_services
+from .streams import stream_routes
+
+
+def create_app(cairn: Cairn) -> Starlette:
+    """The app of one open Cairn."""
+    services = cairn.services
+
+    def make_context(access: Access, request: str) -> Context:
+        return Context(access, services, request)
+
+    gate = Gate(cairn.authenticator, services.accesses)
+    return assemble(
+        Parts(
+            schema=build_schema(),
+            make_context=make_context,
+            gate=gate,
+            settings=services.settings,
+            epochs=cairn.epochs,
+            shareable=SHAREABLE,
+            needed={"neo4j": services.database.ping},
+            wanted={"redis": cairn.epochs.ping},
+            routes=stream_routes(services, gate),
+        )
+    )
+
+
+def from_environment() -> Starlette:
+    """The app of a worker process: opens its Cairn when uvicorn starts it, and closes it at the end."""
+    settings = Settings()
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncGenerator[None]:
+        async with open_services(settings) as cairn:
+            app.mount("/", create_app(cairn))
+            yield
+
+    return Starlette(lifespan=lifespan)

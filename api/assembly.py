@@ -1,0 +1,82 @@
+"""Every endpoint of Cairn, wired to its parts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+
+import strawberry
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import FileResponse, Response
+from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
+from starlette.staticfiles import StaticFiles
+from strawberry.printer import print_schema
+
+from .. import __version__
+from ..settings import Settings
+from .authentication import Gate
+from .cache import QueryCache
+from .envelope import Envelope
+from .epochs import Epochs
+from .execution import Executor, MakeContext
+from .graphql_http import GraphQLHTTP
+from .health import Check, Readiness, healthz
+from .limits import Limits
+from .metrics import Metrics
+from .subscriptions import WebSockets
+
+_STATIC = Path(__file__).parent / "static"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What the app is made of. `shareable`: root fields whose answers principals with equal permissions may share.
+
+    `needed` and `wanted` are the checks of `/readyz`: it is ready while the needed ones pass.
+    """
+
+    schema: strawberry.Schema
+    make_context: MakeContext
+    gate: Gate
+    settings: Settings
+    epochs: Epochs | None = None
+    shareable: frozenset[str] = frozenset()
+    needed: Mapping[str, Check] = field(default_factory=dict[str, Check])
+    wanted: Mapping[str, Check] = field(default_factory=dict[str, Check])
+    routes: Sequence[BaseRoute] = ()
+
+
+def assemble(parts: Parts) -> Starlette:
+    """The app: /graphql, /healthz, /readyz, /metrics, the start page, the vendored files, and the parts' own routes."""
+    settings, gate = parts.settings, parts.gate
+    executor = Executor(parts.schema, Limits.of(settings), parts.make_context, settings.request_timeout)
+    cache = parts.epochs and QueryCache(parts.epochs, schema_version(parts.schema), settings.cache_ttl, parts.shareable)
+    metrics = Metrics()
+    http = GraphQLHTTP(executor, gate, cache, settings, (_STATIC / "graphiql.html").read_bytes())
+    return Starlette(
+        routes=[
+            Route("/graphql", http),
+            WebSocketRoute("/graphql", WebSockets(executor, gate, settings.max_body_bytes, settings.max_json_depth)),
+            Route("/healthz", healthz),
+            Route("/readyz", Readiness(parts.needed, parts.wanted).answer),
+            Route("/metrics", metrics.page),
+            Route("/", start),
+            Mount("/static", StaticFiles(directory=_STATIC)),
+            *parts.routes,
+        ],
+        middleware=[Middleware(Envelope, metrics=metrics)],
+    )
+
+
+async def start(request: Request) -> Response:  # noqa: ARG001 -- an endpoint
+    """The start page, which says where everything is."""
+    return FileResponse(_STATIC / "start.html")
+
+
+def schema_version(schema: strawberry.Schema) -> str:
+    """A name of the schema and of the code that answers by it: cached answers of another one are not given."""
+    return sha256(f"{__version__}\0{print_schema(schema)}".encode()).hexdigest()

@@ -1,0 +1,78 @@
+"""Who is calling: from the bearer token of a request to a `Caller` with its compiled permissions."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import Protocol
+
+from ..errors import CairnError, Unauthenticated
+from ..graph.access import Access
+
+_LONGEST_TOKEN = 4_096
+
+
+class Authenticator(Protocol):
+    """Tells whose token it is. Raises Unauthenticated for one that is wrong, expired or revoked."""
+
+    async def authenticate(self, token: str) -> tuple[str, str]:
+        """The token's (tenant, principal)."""
+        ...
+
+
+class Accesses(Protocol):
+    """Compiles permissions; what it answers is never older than `policy_staleness`."""
+
+    async def get(self, tenant: str, principal: str) -> Access:
+        """What the principal may do in the tenant."""
+        ...
+
+    async def cache_generation(self, tenant: str) -> int:
+        """A number that moves when every cached answer of the tenant became stale."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who makes a request: its permissions, and the generation of cached answers that it may see."""
+
+    access: Access
+    generation: int = 0
+
+
+class Gate:
+    """Lets callers in."""
+
+    def __init__(self, authenticator: Authenticator, accesses: Accesses) -> None:
+        self._authenticator = authenticator
+        self._accesses = accesses
+
+    async def admit(self, token: str | None) -> Caller:
+        """The caller with this token, with permissions as they are now. Raises Unauthenticated, also when there is none."""
+        if token is None:
+            raise Unauthenticated("send your API key in the header Authorization: Bearer <key>; `cairn key create` makes one")
+        tenant, principal = await self._authenticator.authenticate(token)
+        access = await self._accesses.get(tenant, principal)
+        return Caller(access, await self._accesses.cache_generation(tenant))
+
+    async def refusal(self, token: str | None, every: float) -> Unauthenticated:
+        """Wait, asking every so many seconds, until this token is let in no more, and return why."""
+        while True:
+            await asyncio.sleep(every)
+            try:
+                await self.admit(token)
+            except Unauthenticated as error:
+                return error
+            except CairnError:  # a server is away for a moment; the key is as good as before
+                continue
+
+
+def bearer(header: str | None) -> str | None:
+    """The token in the value of an Authorization header; None without one. Raises Unauthenticated when it is of another kind."""
+    if header is None or not header.strip():
+        return None
+    scheme, _, token = header.strip().partition(" ")
+    token = token.strip()
+    if scheme.lower() != "bearer" or not token or len(token) > _LONGEST_TOKEN or not token.isascii():
+        raise Unauthenticated("the Authorization header must be: Bearer <API key>")
+    return token

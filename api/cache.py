@@ -1,0 +1,120 @@
+"""The query cache: which answers may be kept, for whom, and under which key.
+
+Guarantees: an answer is only ever given to callers with the same effective permissions in the same tenant, and unless all it
+asks for was declared shareable only to the same principal; an answer older than a completed write is never given; callers who
+ask the same at the same time cause one execution. Where any of this can't be told, the answer is computed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import blake2b
+from time import monotonic
+from typing import Literal
+
+import orjson
+from graphql import OperationType
+
+from ..graph.tags import Collected, collecting
+from .authentication import Caller
+from .epochs import Epochs, Missing
+from .execution import Answer, Plan
+
+Level = Literal["l1", "l2", "miss"]
+_LARGEST = 1_000_000
+_SHORTEST_LIFE = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """An answer and where it came from."""
+
+    answer: Answer
+    level: Level
+
+
+class QueryCache:
+    """Keeps answers of queries. `life` is in seconds; it bounds how long an answer is kept when nothing it depends on changes.
+
+    `schema_version` names the schema that answers were made with; `shareable` the root fields whose answers depend on nothing
+    but the caller's permissions, so that principals with equal permissions may share them.
+    """
+
+    def __init__(self, epochs: Epochs, schema_version: str, life: float, shareable: frozenset[str] = frozenset()) -> None:
+        self._epochs = epochs
+        self._schema_version = schema_version
+        self._life = life
+        self._shareable = shareable
+        self._flights: dict[str, asyncio.Event] = {}
+
+    def key(self, plan: Plan, caller: Caller) -> str | None:
+        """The key of this caller's answer to `plan`; None when it may not be kept."""
+        access, operation = caller.access, plan.operation
+        if operation.kind is not OperationType.QUERY or operation.introspects_only or not access.fingerprint:
+            return None
+        try:
+            variables = orjson.dumps(plan.parameters.variables, option=orjson.OPT_SORT_KEYS)
+        except TypeError:  # an integer of more than 64 bits
+            return None
+        private = not operation.roots <= self._shareable
+        parts = (
+            self._schema_version,
+            str(access.policy_version),
+            access.fingerprint,
+            access.tenant,
+            str(caller.generation),
+            f"principal {access.principal}" if private else "",
+            plan.document.text,
+            "" if operation.name is None else f"operation {operation.name}",
+        )
+        return _digest([*(part.encode("utf-8", "surrogatepass") for part in parts), variables])
+
+    async def answer(self, key: str, compute: Callable[[], Awaitable[Answer]]) -> Served:
+        """The kept answer under `key`, or the one that `compute` makes, which is kept if it may be. Raises what `compute` raises."""
+        found = await self._epochs.lookup(key)
+        flight = self._flights.get(key)
+        if isinstance(found, Missing) and flight is not None:
+            await flight.wait()
+            found = await self._epochs.lookup(key)  # not simply the other's answer: a write may have completed since it was read
+        if isinstance(found, bytes):
+            return Served(Answer(found, clean=True), "l2")
+        if found is None:
+            return Served(await compute(), "miss")
+        return Served(await self._lead(key, found, compute), "miss")
+
+    async def _lead(self, key: str, since: Missing, compute: Callable[[], Awaitable[Answer]]) -> Answer:
+        flight = None if key in self._flights else asyncio.Event()
+        if flight is not None:
+            self._flights[key] = flight
+        try:
+            began = monotonic()
+            with collecting() as tags:
+                answer = await compute()
+            life = self._life_of(answer, tags)
+            if life >= _SHORTEST_LIFE and monotonic() - began < self._epochs.longest_read:
+                await self._epochs.store(key, since, tags, life, answer.body)
+            return answer
+        finally:
+            if flight is not None:
+                del self._flights[key]
+                flight.set()
+
+    def _life_of(self, answer: Answer, tags: Collected) -> float:
+        """For how long `answer` may be kept; 0 when it may not, as when no verb said what it depends on."""
+        if not answer.clean or answer.code is not None or not tags or len(answer.body) > _LARGEST:
+            return 0.0
+        life = self._life * random.uniform(0.9, 1.0)  # noqa: S311 -- spreads expiry, guards nothing
+        if tags.until is None:
+            return life
+        return min(life, (tags.until - datetime.now(UTC)).total_seconds())
+
+
+def _digest(parts: Iterable[bytes]) -> str:
+    digest = blake2b(digest_size=24)
+    for part in parts:
+        digest.update(len(part).to_bytes(8) + part)
+    return f"a:{digest.hexdigest()}"

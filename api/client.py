@@ -1,0 +1,135 @@
+"""The way in for the command line and the demo: GraphQL over HTTP, to a running server or to one opened inside this process."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+
+from ..errors import BadInput, CairnError, Conflict, Forbidden, Internal, NotFound, TooCostly, Unauthenticated, Unavailable
+from ..graph.data_dir import write_private
+from ..graph.progress import Report, silent
+from ..settings import Settings
+
+OPERATOR_KEY = "operator.key"
+SERVER_FILE = "server.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back. `seconds` is the whole round trip; `x_cache` is l1, l2 or miss."""
+
+    data: dict[str, Any] | None
+    errors: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    x_cache: str | None = None
+    seconds: float = 0.0
+
+
+class Client:
+    """A client for one Cairn. `url` is where its GraphQL is, for people to open."""
+
+    def __init__(self, http: httpx.AsyncClient, url: str, token: str | None) -> None:
+        self._http = http
+        self._token = token
+        self.url = url
+
+    async def execute(self, query: str, variables: dict[str, Any] | None = None, token: str | None = None) -> Answer:
+        """Run one operation as the owner of `token` (None: the operator of this machine). Raises Unavailable when nobody answers."""
+        started = time.perf_counter()
+        body = {"query": query, "variables": variables or {}}
+        try:
+            response = await self._http.post("/graphql", json=body, headers=self._headers(token))
+            content = response.json()
+        except (httpx.HTTPError, ValueError) as error:
+            raise Unavailable("Cairn does not answer; is `cairn up` still running?") from error
+        return Answer(content.get("data"), content.get("errors", []), response.headers.get("x-cache"), time.perf_counter() - started)
+
+    async def demand(self, query: str, variables: dict[str, Any] | None = None) -> dict[str, Any]:
+        """The data of one operation as the operator. Raises the first error that came back."""
+        answer = await self.execute(query, variables)
+        if answer.errors or answer.data is None:
+            raise _raised(answer.errors[0] if answer.errors else {})
+        return answer.data
+
+    async def download(self, path: str, parameters: dict[str, str]) -> AsyncIterator[bytes]:
+        """The bytes of a streamed answer as they come. Raises BadInput with the server's words when it refuses."""
+        async with self._http.stream("GET", path, params=parameters, headers=self._headers(None)) as response:
+            if not response.is_success:
+                raise BadInput((await response.aread()).decode("utf-8", "replace"))
+            async for chunk in response.aiter_bytes():
+                yield chunk
+
+    async def fetch(self, path: str) -> dict[str, Any]:
+        """The JSON at a path. Raises BadInput with the server's words when it refuses."""
+        response = await self._http.get(path, headers=self._headers(None), timeout=None)
+        if not response.is_success:
+            raise BadInput(response.text)
+        return response.json()
+
+    def _headers(self, token: str | None) -> dict[str, str]:
+        key = token or self._token
+        if key is None:
+            raise Unauthenticated("set CAIRN_TOKEN to an API key of this Cairn; `cairn key create` on its machine makes one")
+        return {"authorization": f"Bearer {key}", "accept": "application/json"}
+
+
+def _raised(error: dict[str, Any]) -> CairnError:
+    code = error.get("extensions", {}).get("code")
+    message = str(error.get("message", "Cairn answered without data"))
+    kind = next((kind for kind in (BadInput, Conflict, Forbidden, NotFound, TooCostly, Unauthenticated, Unavailable) if kind.code == code), Internal)
+    return kind(message)
+
+
+@asynccontextmanager
+async def open_client(settings: Settings, report: Report = silent) -> AsyncGenerator[Client]:
+    """A client for the Cairn of this data directory: the running one, or else one opened here and closed at the end.
+
+    `CAIRN_URL` names one elsewhere, with `CAIRN_TOKEN`. Raises Unavailable when none can be reached or opened.
+    """
+    token = settings.token.get_secret_value() if settings.token else None
+    url = settings.url or running_url(settings.data_dir)
+    if url is not None:
+        async with httpx.AsyncClient(base_url=url, timeout=settings.request_timeout + 5) as http:
+            yield Client(http, f"{url}/graphql", token or operator_key(settings.data_dir))
+        return
+    from .app import create_app
+    from .services import open_services
+
+    async with open_services(settings, report) as cairn:
+        transport = httpx.ASGITransport(create_app(cairn))
+        async with httpx.AsyncClient(transport=transport, base_url="http://cairn.local", timeout=None) as http:
+            yield Client(http, "http://cairn.local/graphql", token or operator_key(settings.data_dir))
+
+
+def operator_key(data_dir: Path) -> str | None:
+    """The key that lets whoever owns the data directory act as administrator; None before the first start."""
+    with suppress(OSError):
+        return (data_dir / OPERATOR_KEY).read_text("ascii").strip()
+    return None
+
+
+def announce(data_dir: Path, url: str) -> None:
+    """Say where this process serves, for command lines on the same machine."""
+    mine = psutil.Process()
+    write_private(data_dir / SERVER_FILE, json.dumps({"url": url, "pid": mine.pid, "started": mine.create_time()}))
+
+
+def withdraw(data_dir: Path) -> None:
+    """Say that this process serves no more."""
+    (data_dir / SERVER_FILE).unlink(missing_ok=True)
+
+
+def running_url(data_dir: Path) -> str | None:
+    """Where a process serves this data directory; None when none does."""
+    with suppress(OSError, ValueError, KeyError, psutil.Error):
+        server = json.loads((data_dir / SERVER_FILE).read_text("utf-8"))
+        if abs(psutil.Process(server["pid"]).create_time() - server["started"]) < 2:
+            return str(server["url"])
+    return None

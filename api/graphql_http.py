@@ -1,0 +1,151 @@
+"""GraphQL over HTTP, as the specification's 2025 draft has it: POST with JSON, GET for queries, streams by server-sent events."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from graphql import OperationType
+from starlette.types import Receive, Scope, Send
+
+from ..errors import BadInput, CairnError, RateLimited, Unauthenticated
+from ..settings import Settings
+from .authentication import Caller, Gate, bearer
+from .bodies import BodyTooLarge, Disconnected, drain, read_body
+from .cache import QueryCache, Served
+from .errors import STATUS, Refused, wrap
+from .execution import Answer, Executor, Plan, answer, refusal
+from .negotiation import Form, choose, is_json, names
+from .parameters import Parameters, from_body, from_url
+from .request_ids import request_id
+from .server_sent_events import EventStreams
+
+Headers = list[tuple[bytes, bytes]]
+_ALWAYS: Headers = [(b"cache-control", b"private, no-store"), (b"vary", b"Authorization, Accept")]
+
+
+class Problem(Exception):
+    """A request that HTTP itself forbids; `status` says how."""
+
+    def __init__(self, status: int, error: CairnError, headers: Headers | None = None) -> None:
+        super().__init__(error.message)
+        self.status = status
+        self.error = error
+        self.headers = headers or []
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What is sent."""
+
+    status: int
+    form: Form
+    body: bytes
+    headers: Headers = field(default_factory=Headers)
+
+
+class GraphQLHTTP:
+    """The endpoint, an ASGI application. `page` is the HTML for browsers."""
+
+    def __init__(self, executor: Executor, gate: Gate, cache: QueryCache | None, settings: Settings, page: bytes) -> None:
+        self._executor = executor
+        self._gate = gate
+        self._cache = cache
+        self._events = EventStreams(executor, gate)
+        self._page = page
+        self._max_body = settings.max_body_bytes
+        self._max_depth = settings.max_json_depth
+        self._timeout = settings.request_timeout
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one HTTP request."""
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        form = choose(headers.get("accept"), page=scope["method"] == "GET")
+        request = request_id(scope)
+        try:
+            if scope["method"] not in ("GET", "POST"):
+                raise Problem(405, BadInput("use GET or POST"), [(b"allow", b"GET, POST")])
+            if form is None:
+                raise Problem(406, BadInput(f"the answer can be {Form.GRAPHQL.value}, {Form.JSON.value} or {Form.EVENTS.value}"))
+            if form is Form.PAGE:
+                reply = Reply(200, form, self._page)
+            else:
+                caller = await self._admit(headers)
+                plan = await self._plan(scope, headers, receive)
+                if self._streams(plan, form, headers):
+                    await self._events.send(plan, caller, bearer(headers.get("authorization")), request, receive, send)
+                    return
+                reply = self._reply(plan, await self._serve(plan, caller, request), form)
+        except Refused as refused:
+            reply = self._reply(None, Served(answer(refusal(refused.errors, request)), "miss"), _json(form))
+        except Problem as problem:
+            if not isinstance(problem.error, BodyTooLarge):
+                await drain(receive, self._max_body)
+            content = answer(refusal([wrap(problem.error)], request))
+            reply = Reply(problem.status, _json(form), content.body, problem.headers)
+        except Disconnected:
+            return
+        await _send(reply, send)
+
+    async def _admit(self, headers: Mapping[str, str]) -> Caller:
+        try:
+            return await self._gate.admit(bearer(headers.get("authorization")))
+        except Unauthenticated as error:
+            raise Problem(401, error, [(b"www-authenticate", b'Bearer realm="cairn"')]) from error
+        except RateLimited as error:
+            raise Problem(429, error, [(b"retry-after", str(max(1, round(error.retry_after))).encode())]) from error
+        except CairnError as error:
+            raise Problem(STATUS[error.code], error) from error
+
+    async def _plan(self, scope: Scope, headers: Mapping[str, str], receive: Receive) -> Plan:
+        plan = self._executor.plan(await self._parameters(scope, headers, receive))
+        if plan.operation.kind is OperationType.MUTATION and scope["method"] == "GET":
+            raise Problem(405, BadInput("mutations must be sent by POST"), [(b"allow", b"POST")])
+        return plan
+
+    def _streams(self, plan: Plan, form: Form, headers: Mapping[str, str]) -> bool:
+        if plan.operation.kind is not OperationType.SUBSCRIPTION:
+            return form is Form.EVENTS
+        if not names(headers.get("accept"), Form.EVENTS):
+            raise Problem(406, BadInput("subscriptions need a WebSocket (graphql-transport-ws) or Accept: text/event-stream"))
+        return True
+
+    async def _parameters(self, scope: Scope, headers: Mapping[str, str], receive: Receive) -> Parameters:
+        try:
+            if scope["method"] == "GET":
+                return from_url(scope["query_string"], self._max_depth)
+            if not is_json(headers.get("content-type")):
+                raise Problem(415, BadInput("send the request as Content-Type: application/json, in UTF-8"))
+            body = await read_body(receive, headers.get("content-length"), self._max_body, self._timeout)
+            return from_body(body, self._max_depth)
+        except BodyTooLarge as error:
+            raise Problem(413, error) from error
+        except BadInput as error:
+            raise Problem(400, error) from error
+
+    async def _serve(self, plan: Plan, caller: Caller, request: str) -> Served:
+        async def compute() -> Answer:
+            return await self._executor.execute(plan, caller.access, request)
+
+        key = self._cache.key(plan, caller) if self._cache is not None else None
+        if self._cache is None or key is None:
+            return Served(await compute(), "miss")
+        return await self._cache.answer(key, compute)
+
+    def _reply(self, plan: Plan | None, served: Served, form: Form) -> Reply:
+        code = served.answer.code
+        tolerant = form is Form.JSON and code in ("BAD_INPUT", "TOO_COSTLY")
+        status = 200 if code is None or tolerant else STATUS.get(code, 500)
+        is_query = plan is not None and plan.operation.kind is OperationType.QUERY
+        return Reply(status, form, served.answer.body, [(b"x-cache", served.level.encode())] if is_query else [])
+
+
+def _json(form: Form | None) -> Form:
+    return Form.GRAPHQL if form is Form.GRAPHQL else Form.JSON
+
+
+async def _send(reply: Reply, send: Send) -> None:
+    length = (b"content-length", str(len(reply.body)).encode())
+    headers = [(b"content-type", reply.form.content_type), length, *_ALWAYS, *reply.headers]
+    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+    await send({"type": "http.response.body", "body": reply.body})

@@ -1,0 +1,32 @@
+"""What is counted, for Prometheus."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from starlette.requests import Request
+from starlette.responses import Response
+
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+
+
+class Metrics:
+    """The counters of one process. Holds numbers only: no tenant, no principal, no query."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        self._requests = Counter("cairn_http_requests", "HTTP requests by status.", ["status"], registry=self._registry)
+        self._queries = Counter("cairn_queries", "GraphQL queries by where their answer came from.", ["cache"], registry=self._registry)
+        self._seconds = Histogram("cairn_http_request_seconds", "How long HTTP requests took.", buckets=_SECONDS, registry=self._registry)
+        self.websockets = Gauge("cairn_websockets", "Open WebSocket connections.", registry=self._registry)
+
+    def count(self, status: int, cache: str | None, seconds: float) -> None:
+        """Count one HTTP request; `cache` is its answer's X-Cache."""
+        self._requests.labels(str(status)).inc()
+        self._seconds.observe(seconds)
+        if cache is not None:
+            self._queries.labels(cache).inc()
+
+    async def page(self, request: Request) -> Response:  # noqa: ARG002 -- an endpoint
+        """The endpoint, in Prometheus' text format."""
+        return Response(generate_latest(self._registry), headers={"content-type": CONTENT_TYPE_LATEST})

@@ -1,0 +1,142 @@
+"""`cairn up`: the servers, the app, and a clean end."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+
+import anyio
+import uvicorn
+from starlette.applications import Starlette
+from uvicorn.supervisors import Multiprocess
+
+from ..errors import Unavailable
+from ..graph.progress import Report, silent
+from ..graph.servers import servers
+from ..settings import Settings
+from .app import create_app
+from .client import announce, withdraw
+from .services import Cairn, open_services
+
+GRACE = 10
+
+
+def bind(settings: Settings) -> socket.socket:
+    """The listening socket. Raises Unavailable when the port is taken."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((settings.host, settings.port))
+    except OSError as error:
+        listening.close()
+        raise Unavailable(
+            f"port {settings.port} on {settings.host} can't be had: {error.strerror}; choose another with --port (0: any free one)"
+        ) from error
+    listening.set_inheritable(True)
+    return listening
+
+
+def address(listening: socket.socket, settings: Settings) -> str:
+    """The URL that people open."""
+    host = settings.host if settings.host not in ("0.0.0.0", "::") else "127.0.0.1"  # noqa: S104
+    return f"http://{f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}"
+
+
+def server(app: Starlette | str, settings: Settings, *, factory: bool = False, workers: int = 1) -> uvicorn.Config:
+    """How uvicorn serves the app."""
+    return uvicorn.Config(
+        app,
+        factory=factory,
+        workers=workers,
+        log_level=settings.log_level,
+        access_log=False,
+        lifespan="on" if factory else "off",
+        ws="websockets-sansio",
+        ws_max_size=settings.max_body_bytes,
+        timeout_graceful_shutdown=GRACE,
+        server_header=False,
+        date_header=False,
+        proxy_headers=False,
+    )
+
+
+class _Server(uvicorn.Server):
+    """A server that ends quietly on a signal: uvicorn's own raises it again, before Neo4j could be stopped."""
+
+    @contextmanager
+    def capture_signals(self) -> Generator[None]:
+        """Ask this server to drain on SIGINT and SIGTERM."""
+        before = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """A Cairn that answers. `ended` is set when a signal or `stop` made it drain."""
+
+    url: str
+    cairn: Cairn
+    ended: asyncio.Event
+
+
+@asynccontextmanager
+async def serving(settings: Settings, report: Report = silent) -> AsyncGenerator[Serving]:
+    """Serve from this process within the block, then drain and stop what was started.
+
+    SIGINT and SIGTERM set `ended`; whoever runs the block waits for it. Raises Unavailable when a server or the port can't be had.
+    """
+    listening = bind(settings)
+    try:
+        async with open_services(settings, report) as cairn:
+            web = _Server(server(create_app(cairn), settings))
+            ended = asyncio.Event()
+            task = asyncio.create_task(web.serve([listening]), name="cairn-web")
+            task.add_done_callback(lambda _: ended.set())
+            while not web.started and not task.done():
+                await asyncio.sleep(0.01)
+            url = address(listening, settings)
+            announce(settings.data_dir, url)
+            try:
+                yield Serving(url, cairn, ended)
+            finally:
+                withdraw(settings.data_dir)
+                web.should_exit = True
+                await task
+    finally:
+        listening.close()
+
+
+async def supervise(settings: Settings, workers: int, started: Callable[[str, str | None], None], report: Report = silent) -> None:
+    """Serve with several worker processes, which share the servers that this one starts. Ends on SIGINT or SIGTERM."""
+    listening = bind(settings)
+    url = address(listening, settings)
+    try:
+        async with servers(settings, report) as running:
+            environment = {
+                "CAIRN_NEO4J_URI": running.neo4j_uri,
+                "CAIRN_NEO4J_USER": running.neo4j_user,
+                "CAIRN_NEO4J_DATABASE": running.neo4j_database,
+                "CAIRN_REDIS_URL": running.redis_url,
+                **({"CAIRN_NEO4J_PASSWORD": running.neo4j_password} if running.neo4j_password is not None else {}),
+            }
+            os.environ.update(environment)
+            async with open_services(Settings()) as cairn:  # migrates and makes the first keys before workers race for it
+                first_key = cairn.first_key
+            config = server("cairn.api.app:from_environment", settings, factory=True, workers=workers)
+            group = Multiprocess(config, [listening])
+            announce(settings.data_dir, url)
+            started(url, first_key)
+            await anyio.to_thread.run_sync(group.run)
+    finally:
+        withdraw(settings.data_dir)
+        listening.close()

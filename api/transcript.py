@@ -1,0 +1,136 @@
+"""What a person sees of a conversation with Cairn: each operation that was sent, what came back, and from where."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+from rich.console import Console
+from rich.syntax import Syntax
+from rich.text import Text
+
+from ..errors import Internal
+from .client import Client
+from .operations import operation
+
+JSON: TypeAlias = "str | int | float | bool | list[JSON] | dict[str, JSON] | None"
+WIDTH = 100
+"""Columns when the output is no terminal."""
+_LONGEST = 160
+_MOST = 8
+_INDENT = "    "
+
+
+class Transcript:
+    """Sends stored operations through a client and prints both sides. Plain text where the console is no terminal."""
+
+    def __init__(self, client: Client, out: Console) -> None:
+        self._client = client
+        self._out = out
+        self._width = out.width if out.is_terminal else WIDTH
+        self._steps = 0
+        self._sent: set[str] = set()
+
+    def step(self, title: str, explanation: str) -> None:
+        """Begin the next step, with one plain line on what happens in it."""
+        self._steps += 1
+        self._out.print()
+        self._print(Text(f"{self._steps}. {title}", style="bold"))
+        self.say(explanation)
+
+    def say(self, text: str) -> None:
+        """Print a remark."""
+        self._print(Text(text))
+
+    async def ask(
+        self,
+        name: str,
+        variables: dict[str, Any] | None = None,
+        *,
+        token: str | None = None,
+        refused: str | None = None,
+        show: Callable[[dict[str, Any]], Any] | None = None,
+    ) -> dict[str, Any]:
+        """Run the stored operation `name`, print it and its answer, and return the data.
+
+        `token` None: as the operator. `refused`: the error code that has to come back. `show`: what to print of the data.
+        Raises Internal when the answer is an error although none was expected, or none although one was.
+        """
+        self._show_operation(name, variables)
+        answer = await self._client.execute(operation(name), variables, token)
+        codes = [error.get("extensions", {}).get("code") for error in answer.errors]
+        if codes != ([refused] if refused else []):
+            found = "; ".join(str(error.get("message")) for error in answer.errors) or "no error"
+            raise Internal(f"{name} should have come back with {refused or 'no error'}; it came back with {found}")
+        data = answer.data or {}
+        if answer.errors:
+            self._show_lines("<", f"{refused}: {answer.errors[0]['message']}", "red")
+        else:
+            self._show_lines("<", compact(shortened(show(data) if show else data), self._width - len(_INDENT)), "green")
+        cache = f"X-Cache: {answer.x_cache}, " if answer.x_cache else ""
+        self._print(Text(f"{_INDENT}{cache}{answer.seconds * 1000:.1f} ms", style="dim"))
+        return data
+
+    def _show_operation(self, name: str, variables: dict[str, Any] | None) -> None:
+        if name in self._sent:
+            self._show_lines(">", f"{name}.graphql, as above", "cyan")
+        else:
+            self._sent.add(name)
+            self._show_lines(">", folded(operation(name), self._width - len(_INDENT)), "cyan")
+        if variables:
+            self._show_lines(" ", compact(shortened(variables), self._width - len(_INDENT)), "dim")
+
+    def _show_lines(self, sign: str, text: str, style: str) -> None:
+        shown = Text(text, style=style)
+        if sign == ">" and "{" in text:
+            shown = Syntax("", "graphql", theme="ansi_dark", background_color="default").highlight(text)
+            shown.rstrip()
+        for number, line in enumerate(shown.split("\n")):
+            self._print(Text(f"  {sign if number == 0 else ' '} ", style=style).append_text(line))
+
+    def _print(self, text: Text) -> None:
+        self._out.print(text, width=self._width, highlight=False, soft_wrap=False)
+
+
+def folded(document: str, width: int) -> str:
+    """A GraphQL document with each selection on one line where it fits. Expects two spaces of indentation a level."""
+    lines = document.rstrip().split("\n")
+    shown: list[str] = []
+    at = 0
+    while at < len(lines):
+        line = lines[at]
+        margin = line[: len(line) - len(line.lstrip())]
+        if line.endswith("{"):
+            end = next(number for number in range(at, len(lines)) if lines[number] == f"{margin}}}")
+            joined = margin + " ".join(inner.strip() for inner in lines[at : end + 1])
+            if at > 0 and len(joined) <= width:
+                shown.append(joined)
+                at = end + 1
+                continue
+        shown.append(line)
+        at += 1
+    return "\n".join(shown)
+
+
+def shortened(value: JSON) -> JSON:
+    """JSON data with long texts and long lists cut, and a word on what was left out."""
+    if isinstance(value, str):
+        return value if len(value) <= _LONGEST else f"{value[:_LONGEST]}..."
+    if isinstance(value, list):
+        return [shortened(item) for item in value[:_MOST]] + [f"... and {len(value) - _MOST} more"] * (len(value) > _MOST)
+    if isinstance(value, dict):
+        return {name: shortened(item) for name, item in value.items()}
+    return value
+
+
+def compact(value: JSON, width: int, margin: int = 0) -> str:
+    """JSON in as few lines as fit `width`: what fits stands on one line, the rest an item a line."""
+    line = json.dumps(value, ensure_ascii=False)
+    if margin + len(line) <= width or not isinstance(value, dict | list) or not value:
+        return line
+    inner = " " * (margin + 2)
+    if isinstance(value, dict):
+        items = [f"{inner}{json.dumps(name)}: {compact(item, width, margin + 2)}" for name, item in value.items()]
+        return "{\n" + ",\n".join(items) + "\n" + " " * margin + "}"
+    return "[\n" + ",\n".join(inner + compact(item, width, margin + 2) for item in value) + "\n" + " " * margin + "]"

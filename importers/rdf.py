@@ -1,0 +1,156 @@
+"""Imports an RDF document: parse all of it, compare it with what its graphs hold, write the difference in batches.
+
+A subject whose hash is stored already is passed over, so the same document again changes nothing, and an import that was cut off
+goes on where it stopped when it is started again.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field, replace
+
+from ..graph.access import Access
+from ..graph.batches import Edit, pieces
+from ..graph.contents import Content, apply, ensure_contents, find_contents, read_names, read_subjects, stored_hashes
+from ..graph.database import Database, Row
+from ..graph.rdf import Subject
+from ..graph.vocabulary import Names
+from ..graph.writer import Writer
+from .documents import Read
+from .sandbox import Parsing
+
+_CHARACTERS = 8 * 1024 * 1024
+"""Literals in one batch, whatever the number of triples."""
+_UNREAD = 20
+"""What a stored subject counts for in a batch before it was read, in triples."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How far an import has come. `bytes` and `triples` were read, `added` and `removed` written. `sha256`: of the bytes as they came."""
+
+    bytes: int = 0
+    triples: int = 0
+    added: int = 0
+    removed: int = 0
+    sha256: str | None = None
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """Subjects for the next batch: key, what the document says, and whether the graph describes it already."""
+
+    subjects: list[tuple[str, Subject | None, bool]] = field(default_factory=list[tuple[str, Subject | None, bool]])
+    triples: int = 0
+    characters: int = 0
+
+    def put(self, key: str, new: Subject | None, stored: bool) -> None:
+        self.subjects.append((key, new, stored))
+        self.triples += (new.size if new else 0) + (_UNREAD if stored else 0)
+        self.characters += sum(map(len, new.literals)) if new else 0
+
+
+class RdfImport:
+    """One import of one document. `report` hears of every step forward."""
+
+    def __init__(self, database: Database, writer: Writer, access: Access, batch: int, report: Callable[[Tally], None]) -> None:
+        self._database = database
+        self._writer = writer
+        self._access = access
+        self._batch = batch
+        self._report = report
+        self.tally = Tally()
+
+    async def read(self, parse: Parsing) -> Read:
+        """Read the document. Raises MalformedRDF with line and column. Until it returns nothing was changed."""
+        read = await parse.read(lambda count, triples: self._tell(bytes=count, triples=triples))
+        self._tell(bytes=read.bytes, triples=read.triples, sha256=read.sha256)
+        return read
+
+    async def write(self, parse: Parsing, read: Read, about: Row) -> None:
+        """Make each graph of the document hold what it says, and nothing else. `about` are properties for graphs that change.
+
+        Raises Conflict when somebody else changes one of the graphs meanwhile. Batches that were committed before an error stay.
+        """
+        names = await read_names(self._database)
+        contents = await find_contents(self._database, self._access.tenant, read.graphs)
+        missing = [iri for number, iri in enumerate(read.graphs) if iri not in contents and (number or read.default)]
+        if missing:
+            contents |= await ensure_contents(self._writer, self._access, missing)
+        subjects = _Subjects(parse.subjects())
+        for number, iri in enumerate(read.graphs):
+            if iri in contents:
+                await self._update(contents[iri], subjects.of(number), names, about)
+
+    async def _update(self, content: Content, subjects: AsyncIterator[Subject], names: Names, about: Row) -> None:
+        waiting = _Waiting()
+        async for key, new, stored in _differences(stored_hashes(self._database, content.number), subjects):
+            waiting.put(key, new, stored)
+            if waiting.triples >= self._batch or waiting.characters >= _CHARACTERS:
+                await self._apply(content, waiting, names, about)
+                waiting = _Waiting()
+        await self._apply(content, waiting, names, about)
+
+    async def _apply(self, content: Content, waiting: _Waiting, names: Names, about: Row) -> None:
+        keys = [key for key, _, stored in waiting.subjects if stored]
+        known = await read_subjects(self._database, content.number, keys) if keys else {}
+        edits = [Edit(known.get(key), new) for key, new, _ in waiting.subjects]
+        small = [edit for edit in edits if edit.size <= 2 * self._batch]
+        if small:
+            await self._commit(content, small, names, about)
+        for edit in edits:
+            if edit.size > 2 * self._batch:
+                for piece in pieces(self._access.tenant, edit, self._batch):
+                    await self._commit(content, [piece], names, about)
+
+    async def _commit(self, content: Content, edits: list[Edit], names: Names, about: Row) -> None:
+        difference = await apply(self._writer, self._access, names, content, edits, about)
+        self._tell(added=self.tally.added + difference.added, removed=self.tally.removed + difference.removed)
+
+    def _tell(self, **values: int | str) -> None:
+        self.tally = replace(self.tally, **values)
+        self._report(self.tally)
+
+
+class _Subjects:
+    """A document's subjects, graph by graph."""
+
+    def __init__(self, parts: AsyncIterator[list[tuple[int, Subject]]]) -> None:
+        self._parts = parts
+        self._ready = deque[tuple[int, Subject]]()
+
+    async def of(self, graph: int) -> AsyncIterator[Subject]:
+        """The subjects of the next graph."""
+        while True:
+            while self._ready and self._ready[0][0] == graph:
+                yield self._ready.popleft()[1]
+            if self._ready:
+                return
+            part = await anext(self._parts, None)
+            if part is None:
+                return
+            self._ready.extend(part)
+
+
+async def _differences(
+    stored: AsyncIterator[tuple[str, str]], new: AsyncIterator[Subject]
+) -> AsyncIterator[tuple[str, Subject | None, bool]]:
+    """Key, new description (None: gone) and whether there is an old one, for every subject that is not the same in both.
+
+    Both come in the order of keys.
+    """
+    old = await anext(stored, None)
+    async for subject in new:
+        while old is not None and old[0] < subject.key:
+            yield old[0], None, True
+            old = await anext(stored, None)
+        if old is None or old[0] != subject.key:
+            yield subject.key, subject, False
+            continue
+        if old[1] != subject.hash:
+            yield subject.key, subject, True
+        old = await anext(stored, None)
+    while old is not None:
+        yield old[0], None, True
+        old = await anext(stored, None)

@@ -1,0 +1,30 @@
+"""Single flight: many who want the same thing at the same time share one attempt, its result and its failure."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Hashable
+from typing import Any, Generic, TypeVar
+
+K = TypeVar("K", bound=Hashable)
+T = TypeVar("T")
+
+
+class Flights(Generic[K, T]):
+    """Attempts under way, by what they are for. An attempt goes on when a caller is cancelled, for the others' sake."""
+
+    def __init__(self) -> None:
+        self._under_way: dict[K, asyncio.Task[T]] = {}
+
+    def join(self, key: K, attempt: Callable[[], Coroutine[Any, Any, T]]) -> Awaitable[T]:
+        """The result of the attempt for `key` that is under way, or of a new one."""
+        task = self._under_way.get(key)
+        if task is None:
+            task = self._under_way[key] = asyncio.create_task(attempt())
+            task.add_done_callback(lambda done: self._land(key, done))
+        return asyncio.shield(task)
+
+    def _land(self, key: K, task: asyncio.Task[T]) -> None:
+        self._under_way.pop(key, None)
+        if not task.cancelled():
+            task.exception()

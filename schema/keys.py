@@ -1,0 +1,79 @@
+"""API keys: `apiKeys`, `createApiKey`, `revokeApiKey`."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import strawberry
+
+from ..graph import keys as verbs
+from ..policies import keys as policy_verbs
+from .connections import Connection, connect
+from .context import Info
+
+
+@strawberry.type(description="A credential of a principal.")
+class ApiKey:
+    id: strawberry.ID = strawberry.field(description="Its id, the public part of the key.")
+    principal: str = strawberry.field(description="Whom it stands for; for an agent, the agent's id.")
+    secret: str | None = strawberry.field(description="The whole key. Told once, when it is made; only a hash of it is kept.")
+    created_at: datetime = strawberry.field(description="When it was made.")
+    created_by: str = strawberry.field(description="The principal that made it.")
+    expires_at: datetime | None = strawberry.field(description="When it ends by itself.")
+    revoked_at: datetime | None = strawberry.field(description="When it was revoked.")
+    last_used_at: datetime | None = strawberry.field(description="When it was last used, give or take a minute.")
+
+
+def _key(key: verbs.ApiKey, secret: str | None = None) -> ApiKey:
+    return ApiKey(
+        id=strawberry.ID(key.id),
+        principal=key.principal,
+        secret=secret,
+        created_at=key.created_at,
+        created_by=key.created_by,
+        expires_at=key.expires_at,
+        revoked_at=key.revoked_at,
+        last_used_at=key.last_used_at,
+    )
+
+
+@strawberry.input(description="A credential to make.")
+class CreateApiKeyInput:
+    principal: str = strawberry.field(description="Whom it stands for; for an agent, the agent's id.")
+    role: str | None = strawberry.field(default=None, description="A role that the principal gets with it.")
+    expires_at: datetime | None = strawberry.field(default=None, description="When it shall end by itself.")
+    idempotency_key: str | None = strawberry.field(
+        default=None, description="Repeating the call with the same key makes no second one; the secret is not told again."
+    )
+
+
+@strawberry.type
+class KeyQuery:
+    @strawberry.field(description="API keys, without their secrets. Needs `admin` on `key`; without it you see your own.")
+    async def api_keys(
+        self, info: Info, principal: str | None = None, first: int = 20, after: str | None = None
+    ) -> Connection[ApiKey]:
+        page = await verbs.list_keys(info.context.database, info.context.access, first, after, principal)
+        return connect(page, _key, after)
+
+
+@strawberry.type
+class KeyMutation:
+    @strawberry.mutation(description="Make an API key. Needs `admin` on `key`, and on `policy` when a role is given.")
+    async def create_api_key(self, info: Info, input: CreateApiKeyInput) -> ApiKey:
+        context = info.context
+        new = await policy_verbs.create_key(
+            context.writer,
+            context.services.accesses,
+            context.access,
+            input.principal,
+            input.role,
+            input.expires_at,
+            input.idempotency_key,
+        )
+        return _key(new.key, new.token)
+
+    @strawberry.mutation(description="Revoke an API key: every replica refuses it within a second. False when it was revoked before.")
+    async def revoke_api_key(self, info: Info, id: strawberry.ID) -> bool:
+        context = info.context
+        return await policy_verbs.end_key(context.writer, context.services.accesses, context.access, id)

@@ -1,0 +1,71 @@
+"""Many who want the same share one attempt."""
+
+from __future__ import annotations
+
+import anyio
+import pytest
+
+from cairn.policies.flights import Flights
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_callers_at_the_same_time_share_one_attempt_and_later_ones_make_another() -> None:
+    flights: Flights[str, int] = Flights()
+    landed = anyio.Event()
+    attempts: list[int] = []
+    results: list[int] = []
+
+    async def attempt() -> int:
+        attempts.append(1)
+        await landed.wait()
+        return len(attempts)
+
+    async def ask() -> None:
+        results.append(await flights.join("a", attempt))
+
+    async with anyio.create_task_group() as group:
+        for _ in range(20):
+            group.start_soon(ask)
+        await anyio.wait_all_tasks_blocked()
+        landed.set()
+    assert results == [1] * 20
+    assert await flights.join("a", attempt) == 2
+    assert await flights.join("b", attempt) == 3
+
+
+async def test_a_failure_is_shared_and_forgotten() -> None:
+    flights: Flights[str, int] = Flights()
+
+    async def fail() -> int:
+        raise ValueError("no")
+
+    async def succeed() -> int:
+        return 1
+
+    with pytest.raises(ValueError, match="no"):
+        await flights.join("a", fail)
+    assert await flights.join("a", succeed) == 1
+
+
+async def test_a_cancelled_caller_does_not_take_the_others_down() -> None:
+    flights: Flights[str, int] = Flights()
+    landed = anyio.Event()
+    results: list[int] = []
+
+    async def attempt() -> int:
+        await landed.wait()
+        return 1
+
+    async def ask() -> None:
+        results.append(await flights.join("a", attempt))
+
+    async with anyio.create_task_group() as group:
+        with anyio.CancelScope() as first:
+            group.start_soon(ask)
+            await anyio.wait_all_tasks_blocked()
+            first.cancel()
+            await flights.join("a", attempt)
+        await anyio.wait_all_tasks_blocked()
+        landed.set()
+    assert results == [1]
