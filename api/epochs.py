@@ -10,8 +10,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from hashlib import blake2b
 from importlib.resources import files
@@ -24,6 +24,7 @@ from redis.exceptions import RedisError
 
 from ..errors import Unavailable
 from .circuit import Circuit
+from .tasks import end
 
 log = logging.getLogger("cairn.cache")
 
@@ -59,6 +60,7 @@ class Epochs:
         self._waiting: dict[str, list[asyncio.Future[bytes | Missing | None]]] = {}
         self._sender: asyncio.Task[None] | None = None
         self._writes: dict[str, frozenset[str]] = {}
+        self.calls: set[asyncio.Task[Any]] = set()
 
     @property
     def longest_read(self) -> float:
@@ -152,7 +154,9 @@ class Epochs:
         if self._circuit.open and not forced:
             return None
         script = self._script(keys=[self._state, *keys], args=[verb, secrets.token_hex(8), *arguments])
-        call = asyncio.ensure_future(script)
+        call = asyncio.create_task(script)
+        self.calls.add(call)
+        call.add_done_callback(self._over)
         try:
             await asyncio.wait({call}, timeout=self._patience)
             for _ in range(20):  # the answer may be here while this process was too busy to read it
@@ -167,12 +171,14 @@ class Epochs:
         except (RedisError, OSError) as error:
             log.warning("Redis does not answer (%s); going on without the query cache", type(error).__name__)
         finally:
-            if not call.done():
-                call.cancel()
-                with suppress(asyncio.CancelledError, RedisError, OSError):
-                    await call
+            call.cancel()
         self._circuit.failed()
         return None
+
+    def _over(self, call: asyncio.Task[Any]) -> None:
+        self.calls.discard(call)
+        if not call.cancelled():
+            call.exception()  # seen, so that nobody complains that it was not
 
 
 @asynccontextmanager
@@ -190,8 +196,7 @@ async def open_epochs(
     try:
         yield epochs
     finally:
-        keeper.cancel()
-        await asyncio.gather(keeper, return_exceptions=True)
+        await end(keeper, *epochs.calls)
         await redis.aclose()
 
 

@@ -22,6 +22,7 @@ from redis.exceptions import RedisError
 
 from ..errors import TooCostly
 from ..graph.changes import Event
+from .tasks import end
 
 log = logging.getLogger("cairn.events")
 
@@ -167,7 +168,5 @@ async def open_events(url: str, namespace: str) -> AsyncGenerator[Events]:
         yield events
     finally:
         await events.close()
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end(*tasks)
         await redis.aclose()

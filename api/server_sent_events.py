@@ -17,6 +17,7 @@ from .encoding import encode
 from .errors import wrap
 from .execution import Executor, Plan, refusal
 from .negotiation import Form
+from .tasks import end
 
 _TRANSPORT = SSETransport()
 
@@ -42,9 +43,7 @@ class EventStreams:
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.wait(tasks)
+            await end(*tasks)
         if refused.done() and not refused.cancelled():
             await _chunk(send, _next(refusal([wrap(refused.result())], request)) + _TRANSPORT.encode_complete())
         if leaving.cancelled() or not leaving.done():

@@ -27,6 +27,7 @@ from .errors import Refused, present, wrap
 from .execution import Executor, refusal
 from .parameters import from_object
 from .request_ids import request_id
+from .tasks import end
 
 _REVOKED = 4403
 
@@ -95,8 +96,7 @@ class _Handler(BaseGraphQLTransportWSHandler[Connection, None]):
 
     async def shutdown(self) -> None:
         if self._watch is not None:
-            self._watch.cancel()
-            await asyncio.gather(self._watch, return_exceptions=True)
+            await end(self._watch)
         await super().shutdown()
 
     async def _close_when_refused(self) -> None:

@@ -38,6 +38,7 @@ class Batch:
     added: int = 0
     removed: int = 0
     subjects: int = 0
+    _graph_key: str = field(init=False)
     _nodes: dict[str, str] = field(default_factory=dict[str, str])
     _described: list[Subject] = field(default_factory=list[Subject])
     _changed: list[Subject] = field(default_factory=list[Subject])
@@ -46,6 +47,9 @@ class Batch:
     _unlinks: list[tuple[str, str, str]] = field(default_factory=list[tuple[str, str, str]])
     _labels: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
     _unlabels: list[tuple[str, str, str]] = field(default_factory=list[tuple[str, str, str]])
+
+    def __post_init__(self) -> None:
+        self._graph_key = graph_key(self.graph)
 
     def put(self, edit: Edit) -> None:
         """Take in one edit."""
@@ -146,7 +150,7 @@ class Batch:
 
     def _row(self, which: str | int, one: Subject) -> tuple[Any, ...]:
         """A description. What has no names stays out of the full-text index."""
-        return which, one.literals, one.terms or None, graph_key(self.graph) if one.terms else None, one.hash
+        return which, one.literals, one.terms or None, self._graph_key if one.terms else None, one.hash
 
     def _loose(self) -> list[str]:
         """Resources that may be left with nothing, in the order of their keys."""

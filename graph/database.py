@@ -80,14 +80,14 @@ class Database:
                 result = await session.run(cast("LiteralString", statement.text), dict(parameters or {}))
                 async for record in result:
                     yield record.data()
-            except (Neo4jError, DriverError, OSError) as error:
+            except (Neo4jError, DriverError, OSError, OverflowError, UnicodeError) as error:
                 raise plain_error(error) from error
 
     async def _session_call(self, method: str, work: Callable[[AsyncManagedTransaction], Awaitable[T]]) -> T:
         async with self._session() as session:
             try:
                 return await getattr(session, method)(work)
-            except (Neo4jError, DriverError, OSError) as error:
+            except (Neo4jError, DriverError, OSError, OverflowError, UnicodeError) as error:
                 raise plain_error(error) from error
 
     def _session(self, **config: Any) -> AsyncSession:

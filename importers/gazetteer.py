@@ -12,9 +12,9 @@ from dataclasses import replace
 from threading import Lock
 from typing import Protocol, cast
 
-import spacy
 from spacy.matcher import PhraseMatcher
 from spacy.tokens import Doc
+from spacy.vocab import Vocab
 
 from ..graph.labels import Kind, Label
 from .words import Word, is_word, keys
@@ -41,7 +41,7 @@ class Gazetteer:
     """The names of one tenant. Threads may search it while one replaces graphs; a search sees a graph's names old or new."""
 
     def __init__(self) -> None:
-        vocab = spacy.blank("xx").vocab
+        vocab = Vocab()  # without the attributes of a language's words, which cost more than all the rest
         self._vocab = vocab
         self._strings = cast("_Strings", vocab.strings)
         self._matcher = cast("_Matcher", PhraseMatcher(vocab, attr="ORTH"))

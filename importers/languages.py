@@ -38,8 +38,9 @@ def guess(words: Iterable[str]) -> str | None:
     language, and more than for any other (English wins a tie).
     """
     found = list(words)
-    for language, script in _SCRIPTS:
-        if 2 * sum(1 for word in found if script.search(word)) > len(found):
+    foreign = [word for word in found if not word.isascii()]
+    for language, script in _SCRIPTS if foreign else ():
+        if 2 * sum(1 for word in foreign if script.search(word)) > len(found):
             return language
     owners = _owners()
     votes = Counter(language for word in set(found) for language in owners.get(word, ()))

@@ -19,6 +19,7 @@ import math
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from ..graph.analysis import fold
 from ..graph.labels import Kind, Label
@@ -131,12 +132,13 @@ def _unaccented(stretch: str, name: str) -> bool:
     return fold(stretch) == fold(name) and unicodedata.normalize("NFC", stretch.casefold()) != unicodedata.normalize("NFC", name.casefold())
 
 
-def _spoken(text: str) -> list[str]:
-    return [text[word.start : word.end] for word in words(text) if word.key != "."]
+@lru_cache(maxsize=20_000)
+def _spoken(text: str) -> tuple[str, ...]:
+    return tuple(text[word.start : word.end] for word in words(text) if word.key != ".")
 
 
-def _lowered(written: list[str]) -> list[str]:
-    return [written[0][0].lower() + written[0][1:], *written[1:]]
+def _lowered(written: tuple[str, ...]) -> tuple[str, ...]:
+    return (written[0][0].lower() + written[0][1:], *written[1:])
 
 
 def _language(text: str | None, label: str | None) -> float:

@@ -6,6 +6,7 @@ goes on where it stopped when it is started again.
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field, replace
@@ -84,12 +85,20 @@ class RdfImport:
                 await self._update(contents[iri], subjects.of(number), names, about)
 
     async def _update(self, content: Content, subjects: AsyncIterator[Subject], names: Names, about: Row) -> None:
+        """One batch is being written while the next is prepared."""
         waiting = _Waiting()
-        async for key, new, stored in _differences(stored_hashes(self._database, content.number), subjects):
-            waiting.put(key, new, stored)
-            if waiting.triples >= self._batch or waiting.characters >= _CHARACTERS:
-                await self._apply(content, waiting, names, about)
-                waiting = _Waiting()
+        writing: asyncio.Future[None] = asyncio.ensure_future(asyncio.sleep(0))
+        try:
+            async for key, new, stored in _differences(stored_hashes(self._database, content.number), subjects):
+                waiting.put(key, new, stored)
+                if waiting.triples >= self._batch or waiting.characters >= _CHARACTERS:
+                    await writing
+                    writing = asyncio.ensure_future(self._apply(content, waiting, names, about))
+                    waiting = _Waiting()
+            await writing
+        finally:
+            writing.cancel()
+            await asyncio.gather(writing, return_exceptions=True)
         await self._apply(content, waiting, names, about)
 
     async def _apply(self, content: Content, waiting: _Waiting, names: Names, about: Row) -> None:

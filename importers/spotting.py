@@ -88,8 +88,10 @@ def mentions_in(spotted: Spotted, contexts: Contexts, tenant: str, scope: str) -
 def _read(passage: Passage, sources: Sources) -> Iterator[Spot]:
     for first, end, pattern in sources.gazetteer.search(passage.words):
         labels = sources.gazetteer.labels(pattern)
-        known = read(passage, first, end, [label for label in labels if label.graph in sources.readable])
-        own = read(passage, first, end, [label for label in labels if label.graph == sources.own])
+        readable = [label for label in labels if label.graph in sources.readable]
+        local = [label for label in labels if label.graph == sources.own]
+        known = read(passage, first, end, readable) if readable else []
+        own = read(passage, first, end, local) if local else []
         strong = tuple(reading for reading in own if reading.strength > WEAK)
         yield Spot(passage.words[first].start, passage.words[end - 1].end, end - first, tuple(known), strong)
 

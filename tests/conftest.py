@@ -7,9 +7,14 @@ from pathlib import Path
 from uuid import uuid4
 
 import anyio
+import httpx
 import pytest
 from anyio.from_thread import start_blocking_portal
+from pydantic import SecretStr
 
+from cairn.api.app import create_app
+from cairn.api.client import Client, operator_key
+from cairn.api.services import Cairn, open_services
 from cairn.graph.database import Database, connect
 from cairn.graph.migrations.runner import migrate
 from cairn.graph.servers import Servers
@@ -75,3 +80,32 @@ async def writer(database: Database) -> AsyncIterator[Writer]:
     """A writer on the real database."""
     async with open_writer(database) as opened:
         yield opened
+
+
+@pytest.fixture
+def settings(migrated: Servers, tenant: str, tmp_path: Path) -> Settings:
+    """Settings for a Cairn of this test's own: its tenant and data directory, on the servers of the run."""
+    return Settings(
+        data_dir=tmp_path / "data",
+        tenant=tenant,
+        neo4j_uri=migrated.neo4j_uri,
+        neo4j_user=migrated.neo4j_user,
+        neo4j_password=SecretStr(migrated.neo4j_password) if migrated.neo4j_password is not None else None,
+        neo4j_database=migrated.neo4j_database,
+        redis_url=migrated.redis_url,
+    )
+
+
+@pytest.fixture
+async def cairn(settings: Settings) -> AsyncIterator[Cairn]:
+    """One open Cairn, with a tenant of its own."""
+    async with open_services(settings) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def client(cairn: Cairn, settings: Settings) -> AsyncIterator[Client]:
+    """The operator's client of that Cairn, over its real app."""
+    transport = httpx.ASGITransport(create_app(cairn))
+    async with httpx.AsyncClient(transport=transport, base_url="http://cairn.test", timeout=None) as http:
+        yield Client(http, "http://cairn.test/graphql", operator_key(settings.data_dir))

@@ -190,6 +190,34 @@ async def test_an_unknown_name_becomes_a_local_entity_of_the_scope(house: House)
     }
 
 
+async def test_one_new_name_in_many_memories_at_once_is_one_entity(house: House) -> None:
+    access = await house.access()
+    ids = await asyncio.gather(*(house.remember(access, f"note {n}: we met Zora Quell", "team/sea") for n in range(20)))
+    access = await house.access()
+    (described,) = await house.locals("team/sea")
+    assert described.iri == "urn:cairn:entity:team/sea:zora-quell"
+    key = resource_key(house.tenant, described.iri)
+    page = (await memories_mentioning(house.database, access, [key], 50))[key]
+    assert sorted(memory.id for memory in page.items) == sorted(ids)
+    catalog = await read_catalog(house.database, house.tenant)
+    assert [path for path, _ in catalog.scope_graphs] == ["team/sea"]
+
+
+async def test_pages_of_memories_that_mention_an_entity(house: House) -> None:
+    for n in range(5):
+        await house.remember(await house.access(), f"note {n}: we met Zora Quell", "team/sea")
+    access = await house.access()
+    key = resource_key(house.tenant, "urn:cairn:entity:team/sea:zora-quell")
+    seen: list[str | None] = []
+    after: str | None = None
+    for _ in range(3):
+        page = (await memories_mentioning(house.database, access, [key, "unknown"], 2, after))[key]
+        seen += [memory.text for memory in page.items]
+        after = page.cursors[-1]
+    assert seen == [f"note {n}: we met Zora Quell" for n in (4, 3, 2, 1, 0)]
+    assert not page.more
+
+
 async def test_a_speaker_is_an_entity_but_no_mention(house: House) -> None:
     access = await house.access()
     linked = await house.linker.link(["I'm tired.", "Caroline is tired."], access, "team/sea", ["Caroline", "Caroline"])

@@ -39,7 +39,7 @@ _patterns = st.one_of(
     st.builds(lambda kind, path: f"{kind}:{'/'.join(path)}", st.sampled_from(KINDS), _pattern_paths),
 ).filter(_is_pattern)
 _object_paths = st.lists(
-    st.sampled_from(["team", "x", "ada", "bob", "a.b", "aXb", "x-ada", "", "*", "{principal}"]), min_size=1, max_size=5
+    st.sampled_from(["team", "x", "ada", "bob", "a.b", "aXb", "x-ada", "xy", "", "*", "{principal}"]), min_size=1, max_size=5
 )
 _objects = st.one_of(
     st.sampled_from([*KINDS, "", "*", ":", "fly"]),
@@ -136,7 +136,7 @@ async def test_neo4j_reads_the_expressions_for_states_as_the_table_decides(datab
     access = _access(rules)
     written = [line.object.removeprefix("state:") for line in rules.lines.values() if isinstance(line, Rule)]
     patterned = [path.replace("*", "z").replace("{principal}", "ada") for path in written]
-    asked = [*paths, *patterned, *(f"{path}/b" for path in patterned)]
+    asked = [*paths, *patterned, *(f"{path}/b" for path in patterned), *(f"{path}/b\u0085c" for path in patterned)]
     rows = await database.read(_READ_STATES, {"paths": asked, "allow": list(access.state_allow), "deny": list(access.state_deny)})
     assert [row["readable"] for row in rows] == [access.may(f"state:{path}", "read") for path in asked]
 

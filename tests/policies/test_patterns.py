@@ -5,7 +5,11 @@ from __future__ import annotations
 import pytest
 
 from cairn.errors import BadInput
+from cairn.graph.tenants import Catalog
+from cairn.policies.compiler import compile_access
 from cairn.policies.patterns import action_matches, check_pattern, object_matches
+from cairn.policies.rules import parse_rule
+from cairn.policies.ruleset import RuleSet
 
 
 @pytest.mark.parametrize(
@@ -46,6 +50,9 @@ from cairn.policies.patterns import action_matches, check_pattern, object_matche
 )
 def test_a_pattern_covers_what_it_says(pattern: str, requested: str, expected: bool) -> None:
     assert object_matches(requested, pattern, "ada") is expected
+    rule = parse_rule("acme", "ada", pattern, "read", "allow")
+    access = compile_access(RuleSet("acme", 1, {rule.text: rule}), Catalog(), "ada")
+    assert access.may(requested, "read") is expected
 
 
 @pytest.mark.parametrize(
