@@ -25,26 +25,42 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="CAIRN_", extra="ignore", frozen=True)
 
-    data_dir: Path = Field(default_factory=_default_data_dir, description="Where embedded servers, keys and spooled files live. One process at a time.")
-    cache_dir: Path = Field(default_factory=_default_cache_dir, description="Where Neo4j's jars are kept after the first download; shared by all data directories.")
+    data_dir: Path = Field(
+        default_factory=_default_data_dir, description="Where embedded servers, keys and spooled files live. One process at a time."
+    )
+    cache_dir: Path = Field(
+        default_factory=_default_cache_dir,
+        description="Where Neo4j's jars are kept after the first download; shared by all data directories.",
+    )
     host: str = Field(default="127.0.0.1", description="The address the HTTP server listens on.")
     port: int = Field(default=8420, ge=0, le=65535, description="The HTTP server's port; 0 takes a free one.")
     tenant: str = Field(default="default", description="The tenant that the command line and new keys belong to.")
-    url: str | None = Field(default=None, description="A Cairn elsewhere that the command line shall talk to, such as https://cairn.example.org.")
+    url: str | None = Field(
+        default=None, description="A Cairn elsewhere that the command line shall talk to, such as https://cairn.example.org."
+    )
     token: SecretStr | None = Field(default=None, description="The API key that the command line uses; the operator's own when unset.")
     log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="How much is logged.")
 
-    neo4j_uri: str | None = Field(default=None, description="A Neo4j 2026.08 or later to use (bolt:// or neo4j://). Unset: an embedded one is started.")
+    neo4j_uri: str | None = Field(
+        default=None, description="A Neo4j 2026.08 or later to use (bolt:// or neo4j://). Unset: an embedded one is started."
+    )
     neo4j_user: str = Field(default="neo4j", description="The user for `neo4j_uri`.")
     neo4j_password: SecretStr | None = Field(default=None, description="The password for `neo4j_uri`. Unset: no authentication.")
     neo4j_database: str = Field(default="neo4j", description="The database within that server.")
     neo4j_heap: str = Field(default="1g", pattern=r"^\d+[mg]$", description="The embedded Neo4j's Java heap.")
     neo4j_page_cache: str = Field(default="512m", pattern=r"^\d+[mg]$", description="The embedded Neo4j's page cache.")
-    redis_url: str | None = Field(default=None, description="A Redis 6 or later to use (redis://, rediss://, unix://). Unset: an embedded one is started.")
+    redis_url: str | None = Field(
+        default=None, description="A Redis 6 or later to use (redis://, rediss://, unix://). Unset: an embedded one is started."
+    )
     redis_memory: str = Field(default="256mb", pattern=r"^\d+(kb|mb|gb)$", description="How much memory the embedded Redis may use.")
 
     cache_ttl: float = Field(default=300.0, gt=0, description="Seconds after which a cached answer is dropped even when nothing changed.")
-    policy_staleness: float = Field(default=0.5, ge=0, le=1, description="Seconds for which a replica may use the rules it has before asking Neo4j whether they changed.")
+    policy_staleness: float = Field(
+        default=0.5,
+        ge=0,
+        le=1,
+        description="Seconds for which a replica may use the rules it has before asking Neo4j whether they changed.",
+    )
     request_timeout: float = Field(default=30.0, gt=0, description="Seconds a GraphQL request may take.")
     max_body_bytes: int = Field(default=4 * 1024 * 1024, gt=0, description="The largest request body.")
     max_json_depth: int = Field(default=64, gt=0, description="How deep a JSON request body may nest.")
@@ -53,7 +69,9 @@ class Settings(BaseSettings):
     max_query_aliases: int = Field(default=50, gt=0, description="How many aliases a GraphQL operation may use.")
     max_query_cost: int = Field(default=50_000, gt=0, description="The product of page sizes summed over a GraphQL operation.")
 
-    import_roots: tuple[Path, ...] = Field(default=(), description="Folders from which principals without `admin` on `import` may import files (JSON list).")
+    import_roots: tuple[Path, ...] = Field(
+        default=(), description="Folders from which principals without `admin` on `import` may import files (JSON list)."
+    )
     import_batch: int = Field(default=5_000, gt=0, description="Triples in one transaction of an import.")
     import_max_literal_bytes: int = Field(default=4 * 1024 * 1024, gt=0, description="The longest literal an import accepts.")
     import_timeout: float = Field(default=30.0, gt=0, description="Seconds without a byte after which an import from a URL gives up.")

@@ -21,43 +21,42 @@ class Disconnected(Exception):
     """The client went away before its body was complete."""
 
 
-async def read_body(receive: Receive, declared: str | None, most: int, seconds: float) -> bytes:
-    """The body, of at most `most` bytes. `declared` is the Content-Length header.
+class Body:
+    """The body of one request, of at most `most` bytes, which may take `seconds` to arrive."""
 
-    Raises BodyTooLarge, after reading on for a while so that the client gets to see the answer, BadInput when the body takes
-    longer than `seconds`, and Disconnected.
-    """
-    try:
-        async with asyncio.timeout(seconds):
-            message = await receive()
-            if message["type"] == "http.request" and not message.get("more_body") and len(message["body"]) <= most:
-                return message["body"]
-            chunks: list[bytes] = []
-            size = 0
-            while True:
-                if message["type"] == "http.disconnect":
-                    raise Disconnected
-                chunks.append(message.get("body", b""))
-                size += len(chunks[-1])
-                if size > most or (declared is not None and declared.isdecimal() and int(declared) > most):
-                    break
-                if not message.get("more_body"):
-                    return b"".join(chunks)
-                message = await receive()
-    except TimeoutError:
-        raise BadInput(f"the body took longer than {seconds:g} seconds to arrive") from None
-    if message.get("more_body"):
-        await drain(receive, most * _DRAIN_FACTOR)
-    raise BodyTooLarge(f"the body has more than {most} bytes; send less at a time")
+    def __init__(self, receive: Receive, most: int, seconds: float) -> None:
+        self._receive = receive
+        self._most = most
+        self._seconds = seconds
+        self._complete = False
 
+    async def read(self) -> bytes:
+        """All of it. Raises BodyTooLarge, BadInput when it takes too long, and Disconnected."""
+        try:
+            async with asyncio.timeout(self._seconds):
+                chunk = await self._next()
+                if self._complete and len(chunk) <= self._most:
+                    return chunk
+                content = bytearray(chunk)
+                while not self._complete and len(content) <= self._most:
+                    content += await self._next()
+        except TimeoutError:
+            raise BadInput(f"the body took longer than {self._seconds:g} seconds to arrive") from None
+        if len(content) > self._most:
+            raise BodyTooLarge(f"the body has more than {self._most} bytes; send less at a time")
+        return bytes(content)
 
-async def drain(receive: Receive, most: int) -> None:
-    """Read on and throw away, up to `most` bytes and for some seconds, so that the client reads the answer before it gives up."""
-    with suppress(TimeoutError):
-        async with asyncio.timeout(_DRAIN_SECONDS):
-            size = 0
-            while size <= most:
-                message = await receive()
-                size += len(message.get("body", b""))
-                if message["type"] == "http.disconnect" or not message.get("more_body"):
-                    return
+    async def drain(self) -> None:
+        """Read on for some seconds and throw away, so that a client that is still sending gets to see the answer."""
+        size = 0
+        with suppress(TimeoutError, Disconnected):
+            async with asyncio.timeout(_DRAIN_SECONDS):
+                while not self._complete and size <= self._most * _DRAIN_FACTOR:
+                    size += len(await self._next())
+
+    async def _next(self) -> bytes:
+        message = await self._receive()
+        if message["type"] == "http.disconnect":
+            raise Disconnected
+        self._complete = not message.get("more_body", False)
+        return message.get("body", b"")

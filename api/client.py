@@ -83,7 +83,9 @@ class Client:
 def _raised(error: dict[str, Any]) -> CairnError:
     code = error.get("extensions", {}).get("code")
     message = str(error.get("message", "Cairn answered without data"))
-    kind = next((kind for kind in (BadInput, Conflict, Forbidden, NotFound, TooCostly, Unauthenticated, Unavailable) if kind.code == code), Internal)
+    kind = next(
+        (kind for kind in (BadInput, Conflict, Forbidden, NotFound, TooCostly, Unauthenticated, Unavailable) if kind.code == code), Internal
+    )
     return kind(message)
 
 

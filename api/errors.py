@@ -25,7 +25,7 @@ STATUS = {
 }
 """The HTTP status of a request that was refused with this code before anything was executed."""
 
-_TOO_MUCH = ("tokens. Parsing aborted", "nested too deeply", "Validation aborted")
+_TOO_MUCH = ("tokens. Parsing aborted", "nested too deeply", "Validation aborted", "introspection depth exceeded")
 
 
 class Refused(Exception):

@@ -11,7 +11,7 @@ from starlette.types import Receive, Scope, Send
 from ..errors import BadInput, CairnError, RateLimited, Unauthenticated
 from ..settings import Settings
 from .authentication import Caller, Gate, bearer
-from .bodies import BodyTooLarge, Disconnected, drain, read_body
+from .bodies import Body, BodyTooLarge, Disconnected
 from .cache import QueryCache, Served
 from .errors import STATUS, Refused, wrap
 from .execution import Answer, Executor, Plan, answer, refusal
@@ -62,6 +62,7 @@ class GraphQLHTTP:
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         form = choose(headers.get("accept"), page=scope["method"] == "GET")
         request = request_id(scope)
+        body = Body(receive, self._max_body, self._timeout)
         try:
             if scope["method"] not in ("GET", "POST"):
                 raise Problem(405, BadInput("use GET or POST"), [(b"allow", b"GET, POST")])
@@ -71,7 +72,7 @@ class GraphQLHTTP:
                 reply = Reply(200, form, self._page)
             else:
                 caller = await self._admit(headers)
-                plan = await self._plan(scope, headers, receive)
+                plan = await self._plan(scope, headers, body)
                 if self._streams(plan, form, headers):
                     await self._events.send(plan, caller, bearer(headers.get("authorization")), request, receive, send)
                     return
@@ -79,8 +80,7 @@ class GraphQLHTTP:
         except Refused as refused:
             reply = self._reply(None, Served(answer(refusal(refused.errors, request)), "miss"), _json(form))
         except Problem as problem:
-            if not isinstance(problem.error, BodyTooLarge):
-                await drain(receive, self._max_body)
+            await body.drain()
             content = answer(refusal([wrap(problem.error)], request))
             reply = Reply(problem.status, _json(form), content.body, problem.headers)
         except Disconnected:
@@ -97,8 +97,8 @@ class GraphQLHTTP:
         except CairnError as error:
             raise Problem(STATUS[error.code], error) from error
 
-    async def _plan(self, scope: Scope, headers: Mapping[str, str], receive: Receive) -> Plan:
-        plan = self._executor.plan(await self._parameters(scope, headers, receive))
+    async def _plan(self, scope: Scope, headers: Mapping[str, str], body: Body) -> Plan:
+        plan = self._executor.plan(await self._parameters(scope, headers, body))
         if plan.operation.kind is OperationType.MUTATION and scope["method"] == "GET":
             raise Problem(405, BadInput("mutations must be sent by POST"), [(b"allow", b"POST")])
         return plan
@@ -110,14 +110,13 @@ class GraphQLHTTP:
             raise Problem(406, BadInput("subscriptions need a WebSocket (graphql-transport-ws) or Accept: text/event-stream"))
         return True
 
-    async def _parameters(self, scope: Scope, headers: Mapping[str, str], receive: Receive) -> Parameters:
+    async def _parameters(self, scope: Scope, headers: Mapping[str, str], body: Body) -> Parameters:
         try:
             if scope["method"] == "GET":
                 return from_url(scope["query_string"], self._max_depth)
             if not is_json(headers.get("content-type")):
                 raise Problem(415, BadInput("send the request as Content-Type: application/json, in UTF-8"))
-            body = await read_body(receive, headers.get("content-length"), self._max_body, self._timeout)
-            return from_body(body, self._max_depth)
+            return from_body(await body.read(), self._max_depth)
         except BodyTooLarge as error:
             raise Problem(413, error) from error
         except BadInput as error:

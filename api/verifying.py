@@ -29,7 +29,9 @@ def verify_exported(file: Path, verifier_key: str | None) -> bool:
     except OSError as error:
         raise BadInput(f"{file} can't be read: {error.strerror}") from error
     problem = verdict.problem
-    return _told({"size": verdict.size, "root": verdict.root, "objects": 0, "problem": problem and {"where": problem.where, "what": problem.what}})
+    return _told(
+        {"size": verdict.size, "root": verdict.root, "objects": 0, "problem": problem and {"where": problem.where, "what": problem.what}}
+    )
 
 
 def _told(verdict: dict[str, Any]) -> bool:

@@ -1,11 +1,16 @@
 // agents_register: creates an agent or changes its name and goals
 UNWIND $rows AS row
-OPTIONAL MATCH (old:Agent {key: row.key})
-WITH row, old.hash AS before
 MERGE (a:Agent {key: row.key})
 ON CREATE SET a.tenant = row.tenant, a.id = row.id, a.scope = row.scope, a.createdAt = row.at
+SET a.touchedAt = row.at
+WITH row, a, a.hash AS before
 SET a.name = row.name, a.goals = row.goals, a.hash = row.hash
 RETURN row.i AS i, before;
+
+// agents_known: which of the agents that a change is for exist
+UNWIND $rows AS row
+MATCH (a:Agent {key: row.key})
+RETURN row.i AS i, a.id AS id;
 
 // agents_by_id: agents by their ids, with whether their own scope is readable
 UNWIND $keys AS key

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from ..errors import BadInput, NotFound
@@ -34,7 +34,9 @@ def agent_hash(id: str, name: str, goals: Sequence[str]) -> str:
     return content_hash(["agent", id, name, list(goals)])
 
 
-async def register_agent(writer: Writer, access: Access, id: str, name: str, goals: Sequence[str] = (), idempotency_key: str | None = None) -> Agent:
+async def register_agent(
+    writer: Writer, access: Access, id: str, name: str, goals: Sequence[str] = (), idempotency_key: str | None = None
+) -> Agent:
     """Create the agent, or change the name and goals of the one with this id.
 
     Raises Forbidden without `write` on `agent:<id>`, BadInput for a name that can't be one.
@@ -76,6 +78,18 @@ async def register_agent(writer: Writer, access: Access, id: str, name: str, goa
         )
     )
     return Agent(answer["id"], answer["name"], tuple(answer["goals"]))
+
+
+def known_step(tenant: str, agents: Iterable[str]) -> Step:
+    """The step, first in a change for agents, that answers which of them exist (`id`). `check_known` reads it."""
+    return Step(_CYPHER["agents_known"], tuple({"key": key(tenant, agent)} for agent in sorted(set(agents))))
+
+
+def check_known(agents: Iterable[str], rows: Sequence[Row]) -> None:
+    """Raise NotFound unless all of `agents` are among those that `known_step` found."""
+    missing = set(agents) - {row["id"] for row in rows}
+    if missing:
+        raise NotFound(f"there is no agent {' or '.join(map(repr, sorted(missing)))}; registerAgent creates one")
 
 
 def scope_step(tenant: str, *scopes: str) -> Step:

@@ -12,7 +12,7 @@ from hashlib import sha256
 from ..errors import BadInput, NotFound
 from . import tags
 from .access import Access
-from .changes import Change, Entry, Idempotency, Results, Settled, Step, content_hash
+from .changes import Change, Entry, Event, Idempotency, Results, Settled, Step, content_hash
 from .database import Database, Row
 from .instants import check_instant, from_stamp, maybe_utc, now, stamp, utc
 from .names import check_id, new_id
@@ -142,7 +142,7 @@ async def revoke_key(writer: Writer, access: Access, id: str) -> bool:
     def settle(results: Results) -> Settled:
         key = _key(results[0][0]["key"])
         entry = Entry("key.revoke", f"key:{id}", replace(key, revoked_at=None).digest(), key.digest())
-        return Settled(results[0][0]["revoked"], (entry,) if results[0][0]["revoked"] else ())
+        return Settled(results[0][0]["revoked"], (entry,) if results[0][0]["revoked"] else (), (Event("key", access.tenant, id),))
 
     return await writer.apply(
         Change(

@@ -17,7 +17,7 @@ from .statements import load
 from .vocabulary import NAMES, PREFERRED_NAMES, PREFIXES
 
 _CYPHER = load("labels")
-_PAGE = 2_000
+_PAGE = 1_000
 _NOTES_READ = 12
 
 

@@ -95,12 +95,23 @@ WITH origin, collect(m)[..$limit] AS nearest
 UNWIND nearest AS m
 RETURN origin.id AS origin, m {.id, .externalId, .agent, .kind, .modality, .text, .speaker, .session, .scope, .importance, .occurredAt, .recordedAt, .expiresAt, .metadata, .hash} AS memory;
 
-// memories_forget: takes memories out of reading and searching, closing the gap in their session; erases content when asked
+// memories_forgettable: where a readable memory is that is to be forgotten, or erased after it was forgotten
+MATCH (m:Memory {id: $id})
+WHERE m.tenant = $tenant AND m.scope IN $scopes
+RETURN m.scope AS scope, m.agent AS agent, m.session AS session
+UNION ALL
+MATCH (m:Forgotten)
+WHERE $erase AND m.tenant = $tenant AND m.id = $id AND m.scope IN $scopes AND m.erasedAt IS NULL
+RETURN m.scope AS scope, m.agent AS agent, m.session AS session;
+
+// memories_forget: takes memories out of reading and searching and closes the gap in their session, which it holds meanwhile
 UNWIND $rows AS row
 MATCH (m:Memory {id: row.id})
 WHERE m.tenant = row.tenant AND m.scope = row.scope
-SET m.forgottenAt = row.at
+OPTIONAL MATCH (m)-[:IN_SESSION]->(held:Session)
+SET held.touchedAt = row.at, m.forgottenAt = row.at
 WITH row, m, m.hash AS before
+WHERE m:Memory
 OPTIONAL MATCH (earlier)-[en:NEXT]->(m)
 OPTIONAL MATCH (m)-[ln:NEXT]->(later)
 OPTIONAL MATCH (session:Session)-[tail:LAST]->(m)
@@ -109,9 +120,14 @@ FOREACH (s IN CASE WHEN session IS NULL OR earlier IS NULL THEN [] ELSE [session
 DELETE en, ln, tail
 REMOVE m:Memory
 SET m:Forgotten, m.embedding = null, m.terms = null
-FOREACH (x IN CASE WHEN row.erase THEN [m] ELSE [] END |
-  SET x.text = null, x.metadata = null, x.speaker = null, x.externalId = null, x.session = null, x.erasedAt = row.at)
-WITH row, m, before
+RETURN row.i AS i, before;
+
+// memories_erase: destroys the content of forgotten memories
+UNWIND $rows AS row
+MATCH (m:Forgotten)
+WHERE m.tenant = row.tenant AND m.id = row.id AND m.scope = row.scope AND m.erasedAt IS NULL
+SET m.text = null, m.metadata = null, m.speaker = null, m.externalId = null, m.session = null, m.erasedAt = row.at
+WITH row, m
 OPTIONAL MATCH (m)-[mention:MENTIONS]->()
-FOREACH (x IN CASE WHEN row.erase THEN [mention] ELSE [] END | DELETE x)
-RETURN DISTINCT row.i AS i, before;
+DELETE mention
+RETURN DISTINCT row.i AS i;

@@ -13,7 +13,7 @@ from . import tags
 from .access import Access
 from .changes import Step, content_hash
 from .database import Database, Row
-from .instants import maybe_utc, now, stamp, utc
+from .instants import check_instant, maybe_utc, now, stamp, utc
 from .names import key
 from .pages import Page, check_first, decode, encode, page
 from .statements import load
@@ -116,8 +116,8 @@ def _read(row: Row) -> Memory:
 
 
 def _position(after: str | None) -> Position:
-    position = decode(after, str, str)
-    return Position(datetime.fromisoformat(position[0]), position[1]) if position else Position()
+    position = decode(after, datetime, str)
+    return Position(*position) if position else Position()
 
 
 def cursor(memory: Memory) -> str:
@@ -161,8 +161,8 @@ async def list_memories(
         "externalId": only.external_id,
         "kinds": None if only.kinds is None else [kind.value for kind in only.kinds],
         "modalities": None if only.modalities is None else [modality.value for modality in only.modalities],
-        "occurredAfter": only.occurred_after,
-        "occurredBefore": only.occurred_before,
+        "occurredAfter": None if only.occurred_after is None else check_instant("occurredAfter", only.occurred_after),
+        "occurredBefore": None if only.occurred_before is None else check_instant("occurredBefore", only.occurred_before),
     }
     rows = await database.read(_CYPHER["memories_list"], parameters)
     return page([_read(row) for row in rows], first, cursor)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Generic, TypeVar, cast
 
 from ..errors import BadInput
+from .instants import stamp
 
 T = TypeVar("T")
 LARGEST = 100
+_INTEGER_BITS = 63
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,24 +34,39 @@ def check_first(first: int, largest: int = LARGEST) -> int:
 
 
 def encode(*position: Any) -> str:
-    """A cursor for a position in an order."""
+    """A cursor for a position in an order. Instants stand in it as `stamp` writes them."""
     raw = json.dumps(position, separators=(",", ":"), ensure_ascii=False).encode("utf-8")
     return base64.urlsafe_b64encode(raw).decode("ascii").rstrip("=")
 
 
 def decode(cursor: str | None, *kinds: type) -> tuple[Any, ...] | None:
-    """The position of a cursor that `encode` made from values of `kinds`; None for None. Raises BadInput for any other text."""
+    """The position of a cursor that `encode` made from values of `kinds` (`datetime`: from its stamp); None for None.
+
+    Raises BadInput for any other text.
+    """
     if cursor is None:
         return None
     try:
-        raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
-        position = json.loads(raw)
-    except (ValueError, binascii.Error, UnicodeEncodeError, RecursionError):
-        position = None
-    values = tuple(cast("list[Any]", position)) if isinstance(position, list) else ()
-    if len(values) != len(kinds) or not all(map(isinstance, values, kinds)):
-        raise BadInput("after is not a cursor of this list; pass the endCursor of the page before, unchanged")
-    return values
+        position = json.loads(base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True))
+        if not isinstance(position, list):
+            raise TypeError
+        return tuple(_part(value, kind) for value, kind in zip(cast("list[Any]", position), kinds, strict=True))
+    except (ValueError, TypeError, RecursionError):
+        raise BadInput("after is not a cursor of this list; pass the endCursor of the page before, unchanged") from None
+
+
+def _part(value: Any, kind: type) -> Any:
+    """One part of a position. Raises ValueError or TypeError for one that `encode` did not write or that no database holds."""
+    if kind is datetime:
+        instant = datetime.fromisoformat(value)
+        if stamp(instant) != value:
+            raise ValueError
+        return instant
+    if not isinstance(value, kind) or isinstance(value, bool) or (isinstance(value, int) and value.bit_length() > _INTEGER_BITS):
+        raise TypeError
+    if isinstance(value, str):
+        value.encode("utf-8")
+    return value
 
 
 def page(rows: Sequence[T], first: int, cursor: Callable[[T], str]) -> Page[T]:

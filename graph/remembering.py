@@ -10,12 +10,12 @@ from typing import Any
 
 from ..errors import BadInput, NotFound
 from .access import Access
-from .agents import catalog_events, scope_step
+from .agents import catalog_events, check_known, known_step, scope_step
 from .analysis import scope_key
 from .changes import Change, Entry, Event, Idempotency, Results, Settled, Step, canonical, idempotency
 from .database import Database, Row
-from .instants import now
-from .memories import Kind, Memory, Modality, memories_by_id, memory_hash
+from .instants import check_instant, now
+from .memories import Kind, Memory, Modality, memory_hash
 from .mentions import Linked
 from .names import agent_scope, check_id, check_name, check_scope, key, new_id
 from .statements import load
@@ -68,7 +68,9 @@ def check(access: Access, new: NewMemory, at: datetime) -> Memory:
             check_name(what, value, 500)
     if new.importance is not None and not 0 <= new.importance <= 1:
         raise BadInput(f"importance must be 0 to 1, not {new.importance}")
-    if new.expires_at is not None and new.expires_at <= at:
+    occurred_at = at if new.occurred_at is None else check_instant("occurredAt", new.occurred_at)
+    expires_at = None if new.expires_at is None else check_instant("expiresAt", new.expires_at)
+    if expires_at is not None and expires_at <= at:
         raise BadInput("expiresAt lies in the past; the memory would be gone at once")
     if new.metadata is not None and len(canonical(new.metadata)) > MAX_METADATA_BYTES:
         raise BadInput(f"metadata may have at most {MAX_METADATA_BYTES} bytes as JSON")
@@ -83,9 +85,9 @@ def check(access: Access, new: NewMemory, at: datetime) -> Memory:
         session=new.session,
         scope=scope,
         importance=0.5 if new.importance is None else new.importance,
-        occurred_at=new.occurred_at or at,
+        occurred_at=occurred_at,
         recorded_at=at,
-        expires_at=new.expires_at,
+        expires_at=expires_at,
         metadata=new.metadata,
     )
     return replace(memory, hash=memory_hash(memory))
@@ -156,15 +158,13 @@ async def remember(
     creates = tuple({"agentKey": key(access.tenant, item.memory.agent), "properties": _properties(access, item)} for item in prepared)
     sessions = _session_rows(access, memories)
 
-    def check_agents(rows: Sequence[Row]) -> None:
-        if len(rows) != len(memories):
-            raise NotFound(f"no agent {' or '.join(sorted({repr(m.agent) for m in memories}))} is registered; registerAgent creates it")
+    agents = {memory.agent for memory in memories}
 
     def settle(results: Results) -> Settled:
         entries = tuple(Entry("memory.remember", f"memory:{m.scope}/{m.id}", None, m.hash) for m in memories)
         events = tuple(Event("memory", access.tenant, m.id, agent=m.agent, session=m.session) for m in memories)
-        made = results[3] if mentions.steps else ()
-        catalog = (*catalog_events(access.tenant, results[1]), *mentions.events(made))
+        made = results[4] if mentions.steps else ()
+        catalog = (*catalog_events(access.tenant, results[2]), *mentions.events(made))
         return Settled([memory.id for memory in memories], (*entries, *mentions.entries(made)), (*catalog, *events))
 
     change = Change(
@@ -172,49 +172,56 @@ async def remember(
         actor=access.principal,
         policy_version=access.policy_version,
         steps=(
+            known_step(access.tenant, agents),
             Step(_CYPHER["memories_create"], creates),
             scope_step(access.tenant, *scopes),
             Step(_CYPHER["sessions_append"], sessions),
             *mentions.steps,
         ),
-        check=check_agents,
+        check=lambda rows: check_known(agents, rows),
         settle=settle,
-        conflicts=frozenset({*(f"session:{row['key']}" for row in sessions), *(f"scope:{scope}" for scope in scopes)}),
+        conflicts=frozenset({*(f"session:{row['key']}" for row in sessions), *mentions.conflicts}),
         tags=frozenset({f"{access.tenant}/memories", *(f"{access.tenant}/memories/{scope}" for scope in scopes), *mentions.tags}),
         idempotency=idempotency(access.tenant, access.principal, "remember", idempotency_key, input),
     )
     return await writer.apply(change)
 
 
-async def forget(writer: Writer, database: Database, access: Access, id: str, *, erase: bool = False, idempotency_key: str | None = None) -> bool:
-    """Take the memory out of reading and searching; with `erase`, destroy its content too. False when it was already gone.
+async def forget(
+    writer: Writer, database: Database, access: Access, id: str, *, erase: bool = False, idempotency_key: str | None = None
+) -> bool:
+    """Take the memory out of reading and searching; with `erase`, destroy its content too, also of one that was forgotten before.
 
-    Raises NotFound when there is no such memory that the caller may read, Forbidden without `delete` on `memory:<scope>`.
+    False when somebody else did so at the same time. Raises NotFound when there is no such memory that the caller may read,
+    Forbidden without `delete` on `memory:<scope>`.
     """
     once = idempotency(access.tenant, access.principal, "forget", idempotency_key, [id, erase])
-    memory = (await memories_by_id(database, access, [id])).get(id)
-    if memory is None:
+    wanted: Row = {"tenant": access.tenant, "scopes": list(access.scopes), "id": id, "erase": erase}
+    rows = await database.read(_CYPHER["memories_forgettable"], wanted)
+    if not rows:
         return await _forgotten_before(writer, access, id, once)
-    access.require(f"memory:{memory.scope}", "delete")
-    operation = "memory.erase" if erase else "memory.forget"
-    row: Row = {"id": id, "tenant": access.tenant, "scope": memory.scope, "erase": erase, "at": now()}
+    scope, agent, session = rows[0]["scope"], rows[0]["agent"], rows[0]["session"]
+    access.require(f"memory:{scope}", "delete")
+    row: Row = {"id": id, "tenant": access.tenant, "scope": scope, "at": now()}
+    steps = [Step(_CYPHER[name], (row,)) for name in ("memories_forget", *(("memories_erase",) if erase else ()))]
 
     def settle(results: Results) -> Settled:
-        if not results[0]:
+        if not results[-1]:
             return Settled(answer=False, entries=())
-        entry = Entry(operation, f"memory:{memory.scope}/{id}", results[0][0]["before"], None)
-        return Settled(answer=True, entries=(entry,))
+        before = results[0][0]["before"] if results[0] else None
+        operation = "memory.erase" if erase else "memory.forget"
+        return Settled(answer=True, entries=(Entry(operation, f"memory:{scope}/{id}", before, None),))
 
-    names = {f"memory:{id}"} if memory.session is None else {f"session:{key(access.tenant, memory.agent, memory.session)}"}
+    names = {f"memory:{id}"} if session is None else {f"session:{key(access.tenant, agent, session)}"}
     return await writer.apply(
         Change(
             tenant=access.tenant,
             actor=access.principal,
             policy_version=access.policy_version,
-            steps=(Step(_CYPHER["memories_forget"], (row,)),),
+            steps=tuple(steps),
             settle=settle,
             conflicts=frozenset(names),
-            tags=frozenset({f"{access.tenant}/{noun}" for noun in (f"memory/{id}", "memories", f"memories/{memory.scope}")}),
+            tags=frozenset({f"{access.tenant}/{noun}" for noun in (f"memory/{id}", "memories", f"memories/{scope}")}),
             idempotency=once,
         )
     )

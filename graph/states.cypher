@@ -20,12 +20,9 @@ CALL (row, s, old, current) {
   DELETE c
   RETURN max(v.at) AS at
 }
-RETURN row.i AS i, current, old.hash AS before, at, at IS NOT NULL AS ok;
-
-// states_agent: whether an agent exists
-UNWIND $keys AS key
-MATCH (a:Agent {key: key})
-RETURN a.id AS id;
+WITH row, s, current, old.hash AS before, at
+FOREACH (unborn IN CASE WHEN at IS NULL AND current = 0 THEN [s] ELSE [] END | DETACH DELETE unborn)
+RETURN row.i AS i, current, before, at, at IS NOT NULL AS ok;
 
 // states_get: one version of a readable state: the current one, one by number, or the one at an instant
 MATCH (s:State {key: $key})

@@ -13,7 +13,7 @@ from . import tags
 from .access import Access
 from .changes import Change, Entry, Event, Results, Settled, Step, canonical, content_hash, idempotency
 from .database import Database, Row
-from .instants import now, stamp, utc
+from .instants import check_instant, now, stamp, utc
 from .names import agent_scope, check_id, check_name, key
 from .pages import Page, check_first, decode, encode, page
 from .statements import load
@@ -43,7 +43,13 @@ def state_hash(agent: str, name: str, value: Any) -> str:
 
 
 async def set_state(
-    writer: Writer, access: Access, agent: str, name: str, value: Any, expected_version: int | None = None, idempotency_key: str | None = None
+    writer: Writer,
+    access: Access,
+    agent: str,
+    name: str,
+    value: Any,
+    expected_version: int | None = None,
+    idempotency_key: str | None = None,
 ) -> State:
     """Write the next version of the state and return it.
 
@@ -115,12 +121,15 @@ async def get_state(
 ) -> State | None:
     """The state's current version, the version with a number, or the one that was current at an instant; None when unreadable."""
     tags.collect(f"{access.tenant}/state/{agent}/{name}")
-    parameters = {"key": key(access.tenant, agent, name), "version": version, "asOf": as_of, **_filters(access)}
+    instant = None if as_of is None else check_instant("asOf", as_of)
+    parameters = {"key": key(access.tenant, agent, name), "version": version, "asOf": instant, **_filters(access)}
     rows = await database.read(_CYPHER["states_get"], parameters)
     return _state(rows[0]) if rows else None
 
 
-async def list_states(database: Database, access: Access, agents: Sequence[str], first: int, after: str | None = None) -> dict[str, Page[State]]:
+async def list_states(
+    database: Database, access: Access, agents: Sequence[str], first: int, after: str | None = None
+) -> dict[str, Page[State]]:
     """A page of current states for each of `agents`, in the order of their keys, in one round trip."""
     check_first(first)
     position = decode(after, str)

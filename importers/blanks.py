@@ -20,7 +20,7 @@ from hashlib import blake2b
 MAX_NODES = 200_000
 """Files with more blank nodes get ids by order of occurrence: structures are kept in memory, some hundred bytes a node."""
 _ROUNDS = 64
-_EFFORT = 40
+_EFFORT = 12
 
 _PIECE = re.compile(r'"(?:[^"\\]|\\.)*"|<[^<>\s]*>|(_:[^\s<>"()]+)')
 _WIDTH = 16

@@ -11,6 +11,8 @@ import gzip
 import io
 import re
 import zlib
+from collections.abc import Generator
+from contextlib import contextmanager
 from hashlib import sha256
 from typing import TYPE_CHECKING, BinaryIO
 from xml.parsers import expat
@@ -54,17 +56,26 @@ class Counted(io.RawIOBase):
 def decompressed(source: Counted) -> io.BufferedIOBase:
     """The source's plain bytes, ungzipped when they begin as gzip does, without a UTF-8 byte order mark.
 
-    Raises MalformedRDF for UTF-16.
+    Raises MalformedRDF for UTF-16 and for damaged gzip.
     """
     buffered = io.BufferedReader(source, _CHUNK)
     if buffered.peek(2)[:2] == b"\x1f\x8b":
         buffered = io.BufferedReader(gzip.GzipFile(fileobj=buffered), _CHUNK)
-    start = buffered.peek(3)[:3]
+    with _gzip_errors((1, 1)):
+        start = buffered.peek(3)[:3]
     if start == b"\xef\xbb\xbf":
         buffered.read(3)
     elif start[:2] in (b"\xff\xfe", b"\xfe\xff"):
         raise MalformedRDF("the file is in UTF-16; convert it to UTF-8", 1, 1)
     return buffered
+
+
+@contextmanager
+def _gzip_errors(position: tuple[int, int]) -> Generator[None]:
+    try:
+        yield
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise MalformedRDF(f"the gzip file is damaged or cut short: {error}", *position) from None
 
 
 class Guard:
@@ -92,14 +103,13 @@ class Guard:
     def read(self, size: int = -1, /) -> bytes:
         """The next bytes; empty at the end. Raises MalformedRDF when too much passed without a statement, and for damaged gzip."""
         try:
-            data = self._next(size if size > 0 else _CHUNK)
+            with _gzip_errors(self.position):
+                data = self._next(size if size > 0 else _CHUNK)
             self._check(data)
-            return data
         except MalformedRDF as error:
             self.error = error
-        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-            self.error = MalformedRDF(f"the gzip file is damaged or cut short: {error}", *self.position)
-        raise self.error
+            raise
+        return data
 
     def _next(self, size: int) -> bytes:
         if self._at >= len(self._buffer):

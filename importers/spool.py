@@ -101,12 +101,13 @@ class Spool:
 
     def _flush(self) -> None:
         """Write what is in memory as one sorted run: a line a group, its fields separated by tabs, which N-Triples escapes."""
+        groups = self._sorted()
         run = unnamed_file()
-        for group in self._sorted():
+        self._runs.append(run)
+        for group in groups:
             run.write("\t".join((f"{group.graph:06x}{group.key}", group.subject, *group.statements)))
             run.write("\n")
         self._graphs, self._size = {}, 0
-        self._runs.append(run)
         if len(self._runs) >= _FAN_IN:
             merged = unnamed_file()
             merged.writelines(heapq.merge(*map(_lines, self._runs)))

@@ -6,10 +6,12 @@ import asyncio
 import hmac
 import logging
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
 from ..errors import CairnError, Unauthenticated
+from ..graph.changes import Event
 from ..graph.database import Database
 from ..graph.instants import now
 from ..graph.keys import TOUCH_EVERY, ApiKey, find_key, secret_hash, split_token, touch_key
@@ -34,7 +36,8 @@ class Authenticator:
     """Tells tenant and principal of an API key. `staleness`, in seconds, is how long a key that was verified is not looked up again.
 
     Guarantees: secrets are compared in constant time; a malformed, unknown or revoked key and a wrong secret are told apart neither by
-    the answer nor by whether a hash is compared; a revoked key works for at most `staleness` seconds more, an expired one not at all.
+    the answer nor by whether a hash is compared; a revoked key
+    works for at most `staleness` seconds more on other replicas, not at all on this one, and an expired one nowhere.
     """
 
     def __init__(self, database: Database, writer: Writer, staleness: float = 0.5) -> None:
@@ -45,6 +48,8 @@ class Authenticator:
         self._touched: OrderedDict[str, float] = OrderedDict()
         self._touching: set[asyncio.Task[None]] = set()
         self._flights: Flights[bytes, None] = Flights()
+        self._revocations = 0
+        writer.listeners.append(self._heed)
 
     async def authenticate(self, token: str | None) -> tuple[str, str]:
         """Tenant and principal of the token. Raises Unauthenticated; Unavailable when Neo4j does not answer."""
@@ -68,15 +73,23 @@ class Authenticator:
         await asyncio.gather(*self._touching, return_exceptions=True)
 
     async def _verify(self, place: bytes, id: str, secret: str) -> None:
-        looked = _clock()
+        looked, revocations = _clock(), self._revocations
         self._verified.pop(place, None)
         key = await find_key(self._database, id)
         right = hmac.compare_digest(key.hash if key is not None else _NO_HASH, secret_hash(secret))
         if key is None or not right or key.revoked_at is not None:
             raise Unauthenticated(_INVALID)
-        self._verified[place] = _Verified(looked, key)
+        if revocations == self._revocations:  # else look again: this key may have been the one
+            self._verified[place] = _Verified(looked, key)
         while len(self._verified) > MAX_REMEMBERED:
             self._verified.popitem(last=False)
+
+    async def _heed(self, events: Sequence[Event]) -> None:
+        """Forget keys that were revoked on this replica, before whoever revoked them is answered."""
+        ended = {event.id for event in events if event.kind == "key"}
+        if ended:
+            self._revocations += 1
+            self._verified = OrderedDict((place, one) for place, one in self._verified.items() if one.key.id not in ended)
 
     def _touch(self, key: ApiKey) -> None:
         """Note the use in the background, unless this replica did so a moment ago."""

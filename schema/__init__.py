@@ -20,9 +20,7 @@ from .states import StateMutation, StateQuery, StateSubscription
 
 
 @strawberry.type
-class Query(
-    PolicyQuery, AgentQuery, StateQuery, MemoryQuery, RecallQuery, EntityQuery, FactQuery, ImportQuery, LedgerQuery, KeyQuery
-):
+class Query(PolicyQuery, AgentQuery, StateQuery, MemoryQuery, RecallQuery, EntityQuery, FactQuery, ImportQuery, LedgerQuery, KeyQuery):
     """Everything that can be read."""
 
 

@@ -104,8 +104,6 @@ class FactMutation:
         return _fact(await asserting.assert_fact(info.context.writer, info.context.access, new, input.idempotency_key))
 
     @strawberry.mutation(description="Take a fact back: it is no longer held, and still there for knownAt.")
-    async def retract_fact(
-        self, info: Info, id: strawberry.ID, at: datetime | None = None, idempotency_key: str | None = None
-    ) -> Fact:
+    async def retract_fact(self, info: Info, id: strawberry.ID, at: datetime | None = None, idempotency_key: str | None = None) -> Fact:
         context = info.context
         return _fact(await asserting.retract_fact(context.writer, context.database, context.access, id, at, idempotency_key))

@@ -89,7 +89,9 @@ class ImportQuery:
 
 @strawberry.type
 class ImportMutation:
-    @strawberry.mutation(description="Start an import in the background. The same source again changes nothing; an updated one applies the difference.")
+    @strawberry.mutation(
+        description="Start an import in the background. The same source again changes nothing; an updated one applies the difference."
+    )
     async def start_import(self, info: Info, input: StartImportInput) -> Import:
         context = info.context
         started = await context.services.imports.start(context.access, Wish(input.source, input.format, input.graph), input.idempotency_key)

@@ -50,9 +50,7 @@ class CreateApiKeyInput:
 @strawberry.type
 class KeyQuery:
     @strawberry.field(description="API keys, without their secrets. Needs `admin` on `key`; without it you see your own.")
-    async def api_keys(
-        self, info: Info, principal: str | None = None, first: int = 20, after: str | None = None
-    ) -> Connection[ApiKey]:
+    async def api_keys(self, info: Info, principal: str | None = None, first: int = 20, after: str | None = None) -> Connection[ApiKey]:
         page = await verbs.list_keys(info.context.database, info.context.access, first, after, principal)
         return connect(page, _key, after)
 

@@ -69,9 +69,7 @@ class Memory:
             return await mention_verbs.mentions_of(context.database, context.access, ids)
 
         found = (await context.loaders.load("mentions", str(self.id), batch) or [])[: check_first(first)]
-        return [
-            Mention(entity=entity(m.iri, m.key), text=m.text, start=m.start, end=m.end, confidence=m.confidence) for m in found
-        ]
+        return [Mention(entity=entity(m.iri, m.key), text=m.text, start=m.start, end=m.end, confidence=m.confidence) for m in found]
 
     @strawberry.field(description="Readable memories next to it in its session or about the same entities, nearest first.")
     async def related(self, info: Info, first: int = 10) -> list[Memory]:
@@ -131,7 +129,9 @@ class RememberInput:
     text: str | None = strawberry.field(default=None, description="What, in words; needed for modality TEXT.")
     kind: MemoryKind = strawberry.field(default=MemoryKind.EPISODIC, description="What sort of memory.")
     modality: Modality = strawberry.field(default=Modality.TEXT, description="How it was perceived.")
-    session: strawberry.ID | None = strawberry.field(default=None, description="The conversation or task; memories of a session form a chain.")
+    session: strawberry.ID | None = strawberry.field(
+        default=None, description="The conversation or task; memories of a session form a chain."
+    )
     speaker: str | None = strawberry.field(default=None, description="Who said it.")
     scope: str | None = strawberry.field(default=None, description="The unit of permission; the agent's own scope when left out.")
     importance: float | None = strawberry.field(default=None, description="0 to 1; 0.5 when left out.")

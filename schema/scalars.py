@@ -46,7 +46,9 @@ SCALARS: dict[object, Any] = {
         parse_value=parse_instant,
         specified_by_url="https://scalars.graphql.org/andimarek/date-time.html",
     ),
-    IRI: strawberry.scalar(name="IRI", description="An absolute IRI (RFC 3987), or `_:` and a blank node's id.", serialize=str, parse_value=parse_iri),
+    IRI: strawberry.scalar(
+        name="IRI", description="An absolute IRI (RFC 3987), or `_:` and a blank node's id.", serialize=str, parse_value=parse_iri
+    ),
     JSON: strawberry.scalar(
         name="JSON",
         description="Any JSON value.",

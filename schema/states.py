@@ -62,7 +62,9 @@ class SetStateInput:
 
 @strawberry.type
 class StateQuery:
-    @strawberry.field(description="A state: its current version, the one with a number, or the one at an instant. Null when you may not read it.")
+    @strawberry.field(
+        description="A state: its current version, the one with a number, or the one at an instant. Null when you may not read it."
+    )
     async def state(
         self, info: Info, agent: strawberry.ID, key: str, version: int | None = None, as_of: datetime | None = None
     ) -> State | None:

@@ -162,7 +162,7 @@ async def test_nobody_executes_anything_without_a_key(toy: Any, authorization: s
         ("{ nothing }", "Cannot query field 'nothing'"),
         ("fragment F on Query { me { id } }", "no operation"),
         ("query A { me { id } } query B { me { id } }", "several operations"),
-        ("query ($id: ID!) { note(id: $id) { text } }", "required type 'ID!' was not provided"),
+        ("query ($id: ID!) { note(id: $id) { text } }", "non-null type 'ID!' to be provided"),
         ("{ note(id: $id) { text } }", "not defined"),
         ("{ ...F } fragment F on Query { ...F }", "Cannot spread fragment"),
     ],

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+
 from cairn.graph.access import Access, Decision
 from cairn.graph.agents import register_agent
 from cairn.graph.tenants import create_tenant

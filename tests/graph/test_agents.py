@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 
 import pytest
+
 from cairn.errors import BadInput, Forbidden, NotFound
 from cairn.graph.access import Access
 from cairn.graph.agents import Agent, agents_by_id, find_agent, list_agents, register_agent, require_agent

@@ -6,9 +6,10 @@ import re
 import threading
 
 import pytest
-from cairn.graph.analysis import MAX_QUERY_TERMS, MAX_TERM, fold, label_tokens, lucene_any, name_words, scope_key, terms
 from hypothesis import given
 from hypothesis import strategies as st
+
+from cairn.graph.analysis import MAX_QUERY_TERMS, MAX_TERM, fold, label_tokens, lucene_any, name_words, scope_key, terms
 
 SPECIAL = re.compile(r"[\s+\-&|!(){}\[\]^\"~*?:\\/.,;'#@<>=%_]")
 TEXTS = st.text(max_size=200) | st.text(st.sampled_from("aéßİ ſﬁ½①²ªʼnकिภา京东カガ한ئأً'’.,-_/\t\nZ9"), max_size=40)

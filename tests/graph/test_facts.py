@@ -8,6 +8,9 @@ from itertools import pairwise
 from uuid import uuid4
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
 from cairn.errors import BadInput, Conflict, Forbidden, NotFound
 from cairn.graph.access import Access
 from cairn.graph.asserting import NewFact, assert_fact, retract_fact
@@ -16,8 +19,6 @@ from cairn.graph.facts import Fact, evidence, list_facts
 from cairn.graph.instants import now
 from cairn.graph.remembering import NewMemory, Prepared, check, forget, remember
 from cairn.graph.writer import Writer
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("home")]
 

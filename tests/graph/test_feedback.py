@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+
 from cairn.errors import BadInput, Conflict, Forbidden, NotFound
 from cairn.graph.access import Access
 from cairn.graph.database import Database

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
 from cairn.errors import BadInput, Forbidden
 from cairn.graph import ledger as ledger_module
 from cairn.graph.access import Access
@@ -14,7 +16,6 @@ from cairn.graph.merkle import EMPTY_ROOT, verify_consistency, verify_inclusion
 from cairn.graph.signing import Signer, open_note, read_checkpoint
 from cairn.graph.states import set_state, state_hash
 from cairn.graph.writer import Writer
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 pytestmark = pytest.mark.anyio
 

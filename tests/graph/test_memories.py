@@ -14,6 +14,9 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
 from cairn.errors import BadInput, Conflict, Forbidden, NotFound
 from cairn.graph.access import Access
 from cairn.graph.agents import register_agent
@@ -37,8 +40,6 @@ from cairn.graph.statements import parse
 from cairn.graph.tenants import read_versions
 from cairn.graph.verification import verify
 from cairn.graph.writer import Writer, open_writer
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("home")]
 

@@ -10,6 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from cairn.graph.merkle import (
     EMPTY_ROOT,
     Frontier,
@@ -21,8 +24,6 @@ from cairn.graph.merkle import (
     verify_consistency,
     verify_inclusion,
 )
-from hypothesis import given
-from hypothesis import strategies as st
 
 SIZES = st.integers(1, 200)
 

@@ -8,12 +8,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from cairn.errors import BadInput, Unavailable
-from cairn.graph.merkle import EMPTY_ROOT
-from cairn.graph.signing import Checkpoint, Signer, open_note, open_signer, read_checkpoint
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
+
+from cairn.errors import BadInput, Unavailable
+from cairn.graph.merkle import EMPTY_ROOT
+from cairn.graph.signing import Checkpoint, Signer, open_note, open_signer, read_checkpoint
 
 KEY = "example.com/foo+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k"
 NOTE = (

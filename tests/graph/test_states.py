@@ -11,6 +11,9 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
 from cairn.errors import BadInput, Conflict, Forbidden, NotFound
 from cairn.graph.access import Access
 from cairn.graph.agents import register_agent
@@ -19,8 +22,6 @@ from cairn.graph.ledger import read_head
 from cairn.graph.states import MAX_VALUE_BYTES, State, get_state, history, list_states, set_state, state_hash
 from cairn.graph.verification import verify
 from cairn.graph.writer import Writer, open_writer
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("home")]
 

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from neo4j import AsyncManagedTransaction
+
 from cairn.graph.access import Access
 from cairn.graph.asserting import NewFact, assert_fact, retract_fact
 from cairn.graph.database import Database, Row, run
@@ -22,8 +25,6 @@ from cairn.graph.statements import parse
 from cairn.graph.states import set_state, state_hash
 from cairn.graph.verification import verify
 from cairn.graph.writer import Writer
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from neo4j import AsyncManagedTransaction
 
 pytestmark = pytest.mark.anyio
 

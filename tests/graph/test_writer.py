@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
+
 from cairn.errors import BadInput, CairnError, Conflict, Internal, NotFound, Unavailable
 from cairn.graph.access import Access
 from cairn.graph.agents import register_agent

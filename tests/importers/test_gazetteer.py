@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import threading
 
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from cairn.graph.labels import Kind, Label
 from cairn.importers.gazetteer import Gazetteer, pattern_of
 from cairn.importers.words import words
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 NAMES = st.sampled_from(
     ["Ada", "Ada Lovelace", "Lovelace", "analytical engine", "東京", "東京都", "Café de Flore", "R&D", "sea", "sea level"]

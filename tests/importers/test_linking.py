@@ -7,6 +7,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from dataclasses import dataclass, replace
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
 from cairn.errors import BadInput, Forbidden, NotFound, Unavailable
 from cairn.graph.access import Access, Decision
 from cairn.graph.agents import register_agent
@@ -25,8 +28,6 @@ from cairn.graph.writer import Writer
 from cairn.importers.linking import Linker
 from cairn.importers.relinking import Relinker, RelinkProgress
 from cairn.learning.embedding import WordLlamaEmbedder
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 pytestmark = pytest.mark.anyio
 

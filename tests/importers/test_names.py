@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 import spacy
-from cairn.importers.names import SURE, capitals, pipeline_finder, proper_names
-from cairn.importers.spotting import passage_of
 from hypothesis import given
 from hypothesis import strategies as st
+
+from cairn.importers.names import SURE, capitals, pipeline_finder, proper_names, trained_finder
+from cairn.importers.spotting import passage_of
 
 
 def names(text: str, *known: str) -> list[str]:
@@ -57,6 +58,10 @@ def test_a_pipeline_finds_names_instead() -> None:
     text = "on tuesday zora quell met Velmora"
     found = proper_names(passage_of(text), (), pipeline_finder(pipeline))
     assert [text[one.start : one.end] for one in found] == ["zora quell"]
+
+
+def test_only_an_installed_pipeline_is_used() -> None:
+    assert (trained_finder() is None) is not bool(spacy.util.get_installed_models())
 
 
 def test_questions_are_read_generously() -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from cairn.graph.labels import Kind, Label
 from cairn.importers.ranking import THRESHOLD, WEAK, called, needs_context, rank, read
 from cairn.importers.spotting import passage_of
-from hypothesis import given
-from hypothesis import strategies as st
 
 
 def label(text: str, kind: Kind = Kind.PREFERRED, lang: str | None = None, degree: int = 1, key: str = "a") -> Label:
@@ -69,6 +70,13 @@ def test_short_and_common_names_need_their_exact_case(text: str, word: str, name
 def test_another_language_is_less_sure() -> None:
     text = "I went there with my Gift yesterday"
     assert strength(text, "Gift", label("Gift", lang="de")) < strength(text, "Gift", label("Gift", lang="en"))
+
+
+def test_a_single_foreign_word_keeps_its_accents() -> None:
+    text = "I went there with Mel yesterday"
+    assert strength(text, "Mel", label("Mél", lang="fr")) == 0
+    assert strength(text, "Mel", label("Mél", lang="en")) > 0
+    assert strength("vis à vis de la Mel et le port", "Mel", label("Mél", lang="fr")) > 0
 
 
 def test_of_one_entitys_labels_the_best_counts() -> None:

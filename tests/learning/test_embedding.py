@@ -9,9 +9,10 @@ import threading
 from collections.abc import Sequence
 
 import pytest
-from cairn.learning.embedding import MAX_CHARACTERS, WordLlamaEmbedder, embed
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from cairn.learning.embedding import MAX_CHARACTERS, WordLlamaEmbedder, embed
 
 SHARED = WordLlamaEmbedder()
 

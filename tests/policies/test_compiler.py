@@ -221,3 +221,11 @@ def test_a_set_that_was_changed_step_by_step_is_the_set_made_at_once(rules: Rule
     assert changed.hash == fresh.hash
     for principal in (*PRINCIPALS, "r0"):
         assert _access(changed, principal) == _access(fresh, principal)
+
+
+@pytest.mark.parametrize(("pattern", "count"), [("team/*", 3), ("team", 1), ("team/*/b", 1), ("team/*/*", 2), ("*", 9)])
+def test_neighbours_in_the_order_of_scopes_are_not_taken_for_children(pattern: str, count: int) -> None:
+    scopes = ("tea", "team", "team-a", "team.a", "team/a", "team/a/b", "team0", "team:a", "teams")
+    access = _access(_rule_set(_allow("ada", f"memory:{pattern}")), catalog=Catalog(scopes))
+    assert access.scopes == tuple(scope for scope in scopes if access.may(f"memory:{scope}", "read"))
+    assert len(access.scopes) == count

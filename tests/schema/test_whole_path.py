@@ -59,7 +59,7 @@ RECALL = 'query($q: String!) { recall(input: {agent: "ada", query: $q}) { id hit
 
 async def test_state_is_versioned_and_compared(client: Client) -> None:
     await ada(client)
-    put = "mutation($v: JSON!, $e: Int) { setState(input: {agent: \"ada\", key: \"plan\", value: $v, expectedVersion: $e}) { version recordedAt } }"
+    put = 'mutation($v: JSON!, $e: Int) { setState(input: {agent: "ada", key: "plan", value: $v, expectedVersion: $e}) { version recordedAt } }'
     first = (await done(client, put, v={"step": 1}, e=0))["setState"]
     assert first["version"] == 1
     assert (await done(client, put, v={"step": 2}, e=1))["setState"]["version"] == 2
@@ -131,7 +131,7 @@ async def test_what_a_role_may_not_read_does_not_exist_until_a_rule_allows_it(cl
     assert allowed.data["memory"] == {"text": "The sluice code changed."}
     hits = (await client.execute(RECALL, {"q": "sluice code"}, token)).data["recall"]["hits"]
     assert [hit["memory"]["id"] for hit in hits] == [memory["id"]]
-    why = "query { permitted(subject: \"rita\", object: \"memory:agent/ada\", action: \"read\") { allowed rule } }"
+    why = 'query { permitted(subject: "rita", object: "memory:agent/ada", action: "read") { allowed rule } }'
     decision = (await done(client, why))["permitted"]
     assert decision["allowed"] is True
     assert "memory:agent/ada/*" in decision["rule"]
@@ -174,7 +174,9 @@ async def test_facts_have_two_times(client: Client) -> None:
 
 async def test_the_ledger_tells_of_every_change_and_proves_it(client: Client) -> None:
     await ada(client)
-    ledger = (await done(client, "{ ledger { size root checkpoint verifierKey entries(first: 100) { nodes { seq operation target } } } }"))["ledger"]
+    ledger = (await done(client, "{ ledger { size root checkpoint verifierKey entries(first: 100) { nodes { seq operation target } } } }"))[
+        "ledger"
+    ]
     assert "agent:ada" in [entry["target"] for entry in ledger["entries"]["nodes"]]
     assert ledger["checkpoint"].splitlines()[1] == str(ledger["size"])
     proof = "query($s: Int!, $n: Int!) { ledger { inclusionProof(seq: $s, size: $n) consistencyProof(from: $s, to: $n) } }"
