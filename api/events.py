@@ -50,12 +50,12 @@ class Subscription:
         self._room = room
         self._waiting: deque[Event] = deque()
         self._news = asyncio.Event()
-        self._open = True
+        self.open = True
         self._overrun = False
 
     def offer(self, event: Event) -> None:
         """Take `event` if it is for this subscriber."""
-        if not self._open or event.tenant != self._tenant or event.kind not in self._kinds:
+        if not self.open or event.tenant != self._tenant or event.kind not in self._kinds:
             return
         if len(self._waiting) >= self._room:
             self._overrun = True
@@ -68,9 +68,9 @@ class Subscription:
         return self
 
     async def __anext__(self) -> Event:
-        while self._open:
+        while self.open:
             if self._overrun:
-                self._open = False
+                self.open = False
                 raise TooCostly(
                     "events came faster than this subscriber took them, so it was dropped; subscribe again and catch up by a query"
                 )
@@ -82,7 +82,7 @@ class Subscription:
 
     async def aclose(self) -> None:
         """Hear no more; whoever waits for the next event is told that there is none."""
-        self._open = False
+        self.open = False
         self._waiting.clear()
         self._news.set()
 
@@ -101,6 +101,11 @@ class Events:
         subscription = Subscription(tenant, frozenset(kinds), room)
         self._subscriptions.add(subscription)
         return subscription
+
+    @property
+    def subscribers(self) -> int:
+        """How many subscribers hear now."""
+        return sum(subscription.open for subscription in self._subscriptions)
 
     async def publish(self, events: Sequence[Event]) -> None:
         """Tell subscribers here at once, and those of other replicas as soon as Redis takes it. Does not wait for Redis."""

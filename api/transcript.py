@@ -6,29 +6,31 @@ import json
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
+import anyio
 from rich.console import Console
 from rich.syntax import Syntax
 from rich.text import Text
 
 from ..errors import Internal
-from .client import Client
+from .client import Answer, Client
 from .operations import operation
 
 JSON: TypeAlias = "str | int | float | bool | list[JSON] | dict[str, JSON] | None"
 WIDTH = 100
 """Columns when the output is no terminal."""
 _LONGEST = 160
-_MOST = 8
+_MOST = 12
+_MOST_SENT = 2
+_POLL_SECONDS = 0.1
 _INDENT = "    "
 
 
 class Transcript:
-    """Sends stored operations through a client and prints both sides. Plain text where the console is no terminal."""
+    """Sends stored operations through a client and prints both sides. Plain text, 100 columns wide, where the console is no terminal."""
 
     def __init__(self, client: Client, out: Console) -> None:
         self._client = client
-        self._out = out
-        self._width = out.width if out.is_terminal else WIDTH
+        self._out = out if out.is_terminal else Console(file=out.file, width=WIDTH)
         self._steps = 0
         self._sent: set[str] = set()
 
@@ -50,47 +52,72 @@ class Transcript:
         *,
         token: str | None = None,
         refused: str | None = None,
-        show: Callable[[dict[str, Any]], Any] | None = None,
+        until: Callable[[dict[str, Any]], bool] | None = None,
+        show: Callable[[dict[str, Any]], JSON] | None = None,
     ) -> dict[str, Any]:
         """Run the stored operation `name`, print it and its answer, and return the data.
 
-        `token` None: as the operator. `refused`: the error code that has to come back. `show`: what to print of the data.
+        `token` None: as the operator. `refused`: the error code that has to come back. `until`: ask again until this holds of the
+        data, and print the last answer. `show`: what to print of the data.
         Raises Internal when the answer is an error although none was expected, or none although one was.
         """
         self._show_operation(name, variables)
+        answer = await self._send(name, variables, token, refused)
+        asked = 1
+        while until is not None and not until(answer.data or {}):
+            await anyio.sleep(_POLL_SECONDS)
+            answer = await self._send(name, variables, token, refused)
+            asked += 1
+        data = answer.data or {}
+        if answer.errors:
+            self._show_lines("<", f"{refused}: {answer.errors[0]['message']}", "red")
+        else:
+            self._show_lines("<", self._json(show(data) if show else data, _MOST), "green")
+        cache = f"X-Cache: {answer.x_cache}, " if answer.x_cache else ""
+        times = f", asked {asked} times" if asked > 1 else ""
+        self._print(Text(f"{_INDENT}{cache}{answer.seconds * 1000:.1f} ms{times}", style="dim"))
+        return data
+
+    async def _send(self, name: str, variables: dict[str, Any] | None, token: str | None, refused: str | None) -> Answer:
         answer = await self._client.execute(operation(name), variables, token)
         codes = [error.get("extensions", {}).get("code") for error in answer.errors]
         if codes != ([refused] if refused else []):
             found = "; ".join(str(error.get("message")) for error in answer.errors) or "no error"
             raise Internal(f"{name} should have come back with {refused or 'no error'}; it came back with {found}")
-        data = answer.data or {}
-        if answer.errors:
-            self._show_lines("<", f"{refused}: {answer.errors[0]['message']}", "red")
-        else:
-            self._show_lines("<", compact(shortened(show(data) if show else data), self._width - len(_INDENT)), "green")
-        cache = f"X-Cache: {answer.x_cache}, " if answer.x_cache else ""
-        self._print(Text(f"{_INDENT}{cache}{answer.seconds * 1000:.1f} ms", style="dim"))
-        return data
+        return answer
 
     def _show_operation(self, name: str, variables: dict[str, Any] | None) -> None:
         if name in self._sent:
             self._show_lines(">", f"{name}.graphql, as above", "cyan")
         else:
             self._sent.add(name)
-            self._show_lines(">", folded(operation(name), self._width - len(_INDENT)), "cyan")
-        if variables:
-            self._show_lines(" ", compact(shortened(variables), self._width - len(_INDENT)), "dim")
-
-    def _show_lines(self, sign: str, text: str, style: str) -> None:
-        shown = Text(text, style=style)
-        if sign == ">" and "{" in text:
-            shown = Syntax("", "graphql", theme="ansi_dark", background_color="default").highlight(text)
+            shown = Syntax("", "graphql", theme="ansi_dark", background_color="default").highlight(folded(operation(name), self._room))
             shown.rstrip()
-        for number, line in enumerate(shown.split("\n")):
-            self._print(Text(f"  {sign if number == 0 else ' '} ", style=style).append_text(line))
+            self._show_lines(">", shown, "cyan")
+        if variables:
+            self._show_lines(" ", self._json(variables, _MOST_SENT), "dim")
+
+    def _json(self, value: JSON, most: int) -> str:
+        return compact(shortened(value, most), self._room)
+
+    @property
+    def _room(self) -> int:
+        return self._out.width - len(_INDENT)
+
+    def _show_lines(self, sign: str, text: str | Text, style: str) -> None:
+        """Print what was sent (>) or came back (<); a line that is too long goes on below, indented."""
+        shown = text if isinstance(text, Text) else Text(text, style=style)
+        prefix = f"  {sign} "
+        for line in shown.split("\n"):
+            margin = len(line.plain) - len(line.plain.lstrip(" "))
+            pieces = line[margin:].wrap(self._out, max(20, self._room - margin - 2)) if len(line) > self._room else [line[margin:]]
+            for number, piece in enumerate(pieces):
+                piece.rstrip()
+                self._print(Text(prefix + " " * (margin + 2 * (number > 0)), style=style).append_text(piece))
+                prefix = _INDENT
 
     def _print(self, text: Text) -> None:
-        self._out.print(text, width=self._width, highlight=False, soft_wrap=False)
+        self._out.print(text, highlight=False)
 
 
 def folded(document: str, width: int) -> str:
@@ -113,14 +140,14 @@ def folded(document: str, width: int) -> str:
     return "\n".join(shown)
 
 
-def shortened(value: JSON) -> JSON:
-    """JSON data with long texts and long lists cut, and a word on what was left out."""
+def shortened(value: JSON, most: int) -> JSON:
+    """JSON data with long texts cut, lists cut to `most` items, and a word on what was left out."""
     if isinstance(value, str):
         return value if len(value) <= _LONGEST else f"{value[:_LONGEST]}..."
     if isinstance(value, list):
-        return [shortened(item) for item in value[:_MOST]] + [f"... and {len(value) - _MOST} more"] * (len(value) > _MOST)
+        return [shortened(item, most) for item in value[:most]] + [f"... and {len(value) - most} more"] * (len(value) > most)
     if isinstance(value, dict):
-        return {name: shortened(item) for name, item in value.items()}
+        return {name: shortened(item, most) for name, item in value.items()}
     return value
 
 

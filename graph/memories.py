@@ -115,7 +115,8 @@ def _read(row: Row) -> Memory:
     return memory
 
 
-def _position(after: str | None) -> Position:
+def start_of(after: str | None) -> Position:
+    """Where the page after a cursor begins. Raises BadInput for what is no cursor of a list of memories."""
     position = decode(after, datetime, str)
     return Position(*position) if position else Position()
 
@@ -147,7 +148,7 @@ async def list_memories(
 ) -> Page[Memory]:
     """A page of readable memories, newest first."""
     check_first(first)
-    start = _position(after)
+    start = start_of(after)
     tags.collect_each(access.tenant, "memories", access.scopes)
     parameters: Row = {
         **_base(access),
@@ -173,7 +174,7 @@ async def memories_of_agents(
 ) -> dict[str, Page[Memory]]:
     """A page of readable memories, newest first, for each of `agents`, in one round trip."""
     check_first(first)
-    start = _position(after)
+    start = start_of(after)
     tags.collect_each(access.tenant, "memories", access.scopes)
     wanted = [{"id": agent, "key": key(access.tenant, agent)} for agent in agents]
     parameters: Row = {**_base(access), "agents": wanted, "before": start.recorded_at, "beforeId": start.id, "limit": first + 1}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 from . import tags
 from .access import Access
@@ -12,8 +11,8 @@ from .changes import Entry, Event, Step, content_hash
 from .database import Database, Row
 from .instants import now
 from .locals import LocalEntity, is_local, local_entries, local_events, local_step
-from .memories import Memory, Position, cursor, from_row
-from .pages import Page, check_first, decode, page
+from .memories import Memory, cursor, from_row, start_of
+from .pages import Page, check_first, page
 from .statements import load
 
 _CYPHER = load("mentions")
@@ -113,8 +112,7 @@ async def memories_mentioning(
 ) -> dict[str, Page[Memory]]:
     """For each resource, by key, a page of readable memories that mention it, newest first; empty when the reader may not see it."""
     check_first(first)
-    position = decode(after, str, str)
-    start = Position(datetime.fromisoformat(position[0]), position[1]) if position else Position()
+    start = start_of(after)
     tags.collect_each(access.tenant, "memories", access.scopes)
     _collect_graphs(access)
     parameters: Row = {

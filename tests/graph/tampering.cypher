@@ -71,7 +71,7 @@ MATCH (f:Fact {id: $fact}) DETACH DELETE f;
 MATCH (f:Feedback {tenant: $tenant})-[u:USEFUL]->(m) DELETE u CREATE (f)-[:USELESS]->(m);
 
 // rule_added: adds a rule
-CREATE (:Rule {key: $hash, tenant: $tenant, ptype: 'p', v0: 'eve', v1: $tenant, v2: '*', v3: '*', v4: 'allow'});
+CREATE (:Rule {key: $tenant + ' forged', tenant: $tenant, ptype: 'p', v0: 'eve', v1: $tenant, v2: '*', v3: '*', v4: 'allow'});
 
 // entry_changed: changes an entry of the ledger
 MATCH (e:LedgerEntry {tenant: $tenant, seq: $seq}) SET e.body = replace(e.body, '"actor":"root"', '"actor":"eve"');
