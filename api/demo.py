@@ -10,12 +10,12 @@ from hashlib import sha256
 from importlib.resources import as_file, files
 from typing import Any
 
-import anyio
 from rich.console import Console
 
 from .. import importers
+from ..errors import Unavailable
 from .client import Client
-from .transcript import Transcript
+from .transcript import JSON, Transcript
 
 AGENT = "tern"
 VISITOR = "visitor"
@@ -23,14 +23,14 @@ SESSION = "monday-briefing"
 GRAPH = "https://example.org/ocean-lab/"
 ENTITY = f"{GRAPH}thesaurus/seagrass"
 SCOPE = f"memory:agent/{AGENT}"
-QUESTION = {"agent": AGENT, "query": "Why do we worry about the seagrass at Seal Sound?", "limit": 3}
+QUESTION = {"agent": AGENT, "query": "Why do we worry about the seagrass at Seal Sound?", "limit": 2}
 RULE = {"subject": VISITOR, "object": f"{SCOPE}/*", "action": "read"}
+_IMPORT_SHOWN = ("status", "bytesRead", "triplesRead", "triplesAdded", "triplesRemoved", "error")
 _SAMPLES = files(importers) / "samples"
-_POLL_SECONDS = 0.1
 
 
 async def play(client: Client, out: Console) -> None:
-    """Play the path and print it. Raises Internal at the first step that does not come out as it should."""
+    """Play the path and print it. Raises Internal at the first answer that is an error where none belongs, or none where one belongs."""
     transcript = Transcript(client, out)
     await _import(transcript)
     await _look(transcript)
@@ -48,14 +48,16 @@ async def _import(transcript: Transcript) -> None:
     transcript.step("Import a knowledge graph", "A small thesaurus in English, German and French becomes a named graph.")
     with as_file(_SAMPLES / "ocean-lab.ttl") as path:
         started = await transcript.ask("start_import", {"input": {"source": str(path), "graph": GRAPH}})
-        while True:
-            job = (await transcript.ask("import_status", {"id": started["startImport"]["id"]}))["import"]
-            if job["status"] != "RUNNING":
-                break
-            await anyio.sleep(_POLL_SECONDS)
+        done = await transcript.ask(
+            "import_status",
+            {"id": started["startImport"]["id"]},
+            until=lambda data: data["import"]["status"] != "RUNNING",
+            show=lambda data: {name: value for name, value in data["import"].items() if name in _IMPORT_SHOWN and value is not None},
+        )
+    job = done["import"]
     if job["status"] == "FAILED":
-        transcript.say(f"The import failed: {job['error']}")
-    elif not job["triplesAdded"] and not job["triplesRemoved"]:
+        raise Unavailable(f"the sample could not be imported: {job['error']}")
+    if not job["triplesAdded"] and not job["triplesRemoved"]:
         transcript.say("Nothing new: the graph held exactly these triples already.")
 
 
@@ -66,7 +68,7 @@ async def _look(transcript: Transcript) -> None:
 
 
 async def _register(transcript: Transcript) -> None:
-    transcript.step("Register an agent", "It gets a memory scope of its own that nobody else may read.")
+    transcript.step("Register an agent", "Its memories will go into a scope of its own, which other agents may not read.")
     goals = ["keep the instruments honest", "know how the seagrass is doing"]
     await transcript.ask("register_agent", {"input": {"id": AGENT, "name": "Tern", "goals": goals}})
 
@@ -96,7 +98,7 @@ async def _remember(transcript: Transcript) -> None:
     await transcript.ask("mentions", {"agent": AGENT, "session": SESSION}, show=_linked)
 
 
-def _linked(data: dict[str, Any]) -> list[str]:
+def _linked(data: dict[str, Any]) -> JSON:
     """The mentions, one a line."""
     return [
         f"{mention['text']} [{mention['start']}:{mention['end']}] -> {mention['entity']['iri']} ({mention['confidence']:.2f})"
@@ -106,13 +108,13 @@ def _linked(data: dict[str, Any]) -> list[str]:
 
 
 async def _recall(transcript: Transcript) -> None:
-    transcript.step("Recall", "The question shares no sentence with the memories; `why` says what each feature added to the score.")
+    transcript.step("Recall", "Words, meaning and shared entities find the memories; `why` says what share of the score each had.")
     await transcript.ask("recall", {"input": QUESTION}, show=_reasons)
     transcript.step("Ask the same again", "The answer comes from the cache. It holds until something changes that the answer depends on.")
-    await transcript.ask("recall", {"input": QUESTION}, show=_reasons)
+    await transcript.ask("recall", {"input": QUESTION}, show=_texts)
 
 
-def _reasons(data: dict[str, Any]) -> list[dict[str, Any]]:
+def _reasons(data: dict[str, Any]) -> JSON:
     """The hits, their reasons reduced to each feature's share of the score, the largest first."""
     return [
         {
@@ -128,7 +130,13 @@ def _reasons(data: dict[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
+def _texts(data: dict[str, Any]) -> JSON:
+    """The hits' texts."""
+    return [hit["memory"]["text"] for hit in data["recall"]["hits"]]
+
+
 async def _guard(transcript: Transcript) -> None:
+    await transcript.prepare("remove_rule", {"input": RULE})  # a demo that was interrupted may have left it
     transcript.step("Give somebody else a key", "The role `reader` may read imported graphs and public memories, not an agent's own.")
     created = await transcript.ask(
         "create_key",
@@ -138,11 +146,11 @@ async def _guard(transcript: Transcript) -> None:
     key = created["createApiKey"]
     await transcript.ask("who_am_i", token=key["secret"])
     transcript.say("The visitor asks the same question. What it may not read does not exist for it:")
-    await transcript.ask("recall", {"input": QUESTION}, token=key["secret"], show=_reasons)
+    await transcript.ask("recall", {"input": QUESTION}, token=key["secret"], show=_texts)
 
     transcript.step("Change the rules", "The administrator lets the visitor read the agent's memories; its next answer is another one.")
     await transcript.ask("add_rule", {"input": RULE})
-    await transcript.ask("recall", {"input": QUESTION}, token=key["secret"], show=_reasons)
+    await transcript.ask("recall", {"input": QUESTION}, token=key["secret"], show=_texts)
     transcript.say("Which rule decided?")
     await transcript.ask("permitted", {"subject": VISITOR, "object": SCOPE, "action": "read"})
 
@@ -150,11 +158,11 @@ async def _guard(transcript: Transcript) -> None:
         "Take it back", "Without the rule the memories are gone for the visitor, also from the cache. Without its key it is nobody."
     )
     await transcript.ask("remove_rule", {"input": RULE})
-    await transcript.ask("recall", {"input": QUESTION}, token=key["secret"], show=_reasons)
+    await transcript.ask("recall", {"input": QUESTION}, token=key["secret"], show=_texts)
     await transcript.ask("revoke_key", {"id": key["id"]})
     await transcript.ask("recall", {"input": QUESTION}, token=key["secret"], refused="UNAUTHENTICATED")
 
 
 async def _look_at_ledger(transcript: Transcript) -> None:
     transcript.step("Look at the ledger", "Every change above is an entry of a Merkle tree, whose root is signed in a checkpoint.")
-    await transcript.ask("ledger")
+    await transcript.ask("ledger", show=lambda data: {**data["ledger"], "checkpoint": data["ledger"]["checkpoint"].splitlines()})

@@ -51,8 +51,8 @@ class Epochs:
     def __init__(self, redis: Redis, namespace: str, *, patience: float = 0.1, staleness: float = 0.5, hold: float = 60.0) -> None:
         self._redis = redis
         self._script = redis.register_script(_SCRIPT)
-        self._prefix = f"cairn:{{{namespace}}}:"
-        self._state = f"{self._prefix}epochs"
+        self.prefix = f"cairn:{{{namespace}}}:"
+        self._state = f"{self.prefix}epochs"
         self._patience = patience
         self._staleness = staleness
         self._hold = hold
@@ -86,7 +86,7 @@ class Epochs:
         if not slots or len(slots) > _MOST_SLOTS:
             return False
         arguments = (since.generation, since.epoch, " ".join(map(str, slots)), max(1, int(life * 1000)), answer)
-        return await self._call("store", (self._prefix + key,), arguments) == 1
+        return await self._call("store", (self.prefix + key,), arguments) == 1
 
     async def begin(self, tags: frozenset[str]) -> bool:
         """Before a commit: make what depends on `tags` stale, and unkept until `done`. False when Redis does not answer."""
@@ -143,7 +143,7 @@ class Epochs:
                 batch = {key: self._waiting.pop(key) for key in list(self._waiting)[:_BATCH]}
                 found = None
                 try:
-                    found = await self._call("lookup", [self._prefix + key for key in batch], ())
+                    found = await self._call("lookup", [self.prefix + key for key in batch], ())
                 finally:
                     _settle(batch, found)
         finally:

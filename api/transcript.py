@@ -78,6 +78,10 @@ class Transcript:
         self._print(Text(f"{_INDENT}{cache}{answer.seconds * 1000:.1f} ms{times}", style="dim"))
         return data
 
+    async def prepare(self, name: str, variables: dict[str, Any]) -> None:
+        """Run the stored operation `name` without a word, whatever comes back."""
+        await self._client.execute(operation(name), variables)
+
     async def _send(self, name: str, variables: dict[str, Any] | None, token: str | None, refused: str | None) -> Answer:
         answer = await self._client.execute(operation(name), variables, token)
         codes = [error.get("extensions", {}).get("code") for error in answer.errors]

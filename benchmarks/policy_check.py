@@ -15,7 +15,7 @@ from time import perf_counter
 
 from cairn.graph.tenants import Catalog
 from cairn.policies.compiler import compile_access
-from cairn.policies.model import enforce
+from cairn.policies.model import enforce, make_enforcer
 from cairn.policies.rules import parse_assignment, parse_rule
 from cairn.policies.ruleset import Line, RuleSet
 from cairn.policies.seed import seed
@@ -66,10 +66,10 @@ def measure(count: int) -> None:
     second = perf_counter() - begin
 
     rng = random.Random(11)
-    requests = [
-        (f"memory:team/{n % 500}/{n}{rng.choice(['', '/x'])}", rng.choice(["read", "write"])) for n in rng.sample(range(count), 100)
-    ]
-    enforcer = rules.enforcer
+    named = [rule.object.replace("*", "x") for role in rules.reach("agent1") for rule in rules.grants(role).rules]
+    others = [f"memory:team/{n % 500}/{n}" for n in rng.sample(range(count), 50)]
+    requests = [(requested, rng.choice(["read", "write"])) for requested in (*others, *(rng.choice(named) for _ in range(50)))]
+    enforcer = make_enforcer(rules.lines.values())
     times = max(1, 2_000 // count)
     begin = perf_counter()
     judged = [enforce(enforcer, TENANT, "agent1", *request).allowed for _ in range(times) for request in requests]

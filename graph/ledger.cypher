@@ -1,4 +1,4 @@
-// ledger_head: where a tenant's ledger stands
+// ledger_stands: where a tenant's ledger stands
 MATCH (h:LedgerHead {tenant: $tenant})
 WHERE h.size > 0
 RETURN h.size AS size, h.root AS root, h.frontier AS frontier;

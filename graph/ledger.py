@@ -104,7 +104,7 @@ def origin(tenant: str) -> str:
 
 async def read_head(database: Database, tenant: str) -> Head:
     """Where the tenant's ledger stands; asks nobody's permission."""
-    rows = await database.read(_CYPHER["ledger_head"], {"tenant": tenant})
+    rows = await database.read(_CYPHER["ledger_stands"], {"tenant": tenant})
     return Head(rows[0]["size"], bytes.fromhex(rows[0]["root"])) if rows else Head(0, EMPTY_ROOT)
 
 

@@ -9,7 +9,7 @@ import time
 
 from ..errors import BadInput
 
-_SCOPE = re.compile(r"[a-z0-9][\w.@:-]*(/[\w.@:-]+)*", re.IGNORECASE)
+_SCOPE = re.compile(r"[a-z0-9][\w.@:-]*(/\w[\w.@:-]*)*", re.IGNORECASE)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\u2028\u2029\ud800-\udfff]")
 _SEPARATOR = "\x1f"
 

@@ -51,7 +51,7 @@ def decode(cursor: str | None, *kinds: type) -> tuple[Any, ...] | None:
         if not isinstance(position, list):
             raise TypeError
         return tuple(_part(value, kind) for value, kind in zip(cast("list[Any]", position), kinds, strict=True))
-    except (ValueError, TypeError, RecursionError):
+    except (ValueError, TypeError, OverflowError, RecursionError):
         raise BadInput("after is not a cursor of this list; pass the endCursor of the page before, unchanged") from None
 
 

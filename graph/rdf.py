@@ -20,11 +20,7 @@ MAX_TERMS = 8_192
 """A subject's searchable names are cut to this many characters."""
 
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
-_TERM = re.compile(
-    r'"(?P<text>(?:[^"\\]|\\.)*)"'
-    r"(?:@(?P<lang>[A-Za-z0-9-]+?)(?:--(?P<direction>ltr|rtl))?|\^\^<(?P<datatype>[^>]*)>)?",
-    re.DOTALL,
-)
+_SUFFIX = re.compile(r"@(?P<lang>[A-Za-z0-9-]+?)(?:--(?P<direction>ltr|rtl))?|\^\^<(?P<datatype>[^>]*)>|")
 _ESCAPE = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|U([0-9A-Fa-f]{8})|(.))", re.DOTALL)
 _ESCAPES = {"t": "\t", "b": "\b", "n": "\n", "r": "\r", "f": "\f"}
 
@@ -117,7 +113,7 @@ def subject(tenant: str, iri: str, statements: Sequence[str]) -> Subject:
 def literal(stored: str) -> Literal | None:
     """A stored literal as a value; None for an RDF 1.2 triple term."""
     predicate, _, obj = stored.partition(" ")
-    match = _TERM.fullmatch(obj)
+    match = _SUFFIX.fullmatch(obj, obj.rindex('"') + 1) if obj.startswith('"') else None
     if match is None:
         return None
     lang, direction = match["lang"], match["direction"]

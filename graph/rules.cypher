@@ -11,11 +11,13 @@ WHERE $after IS NULL OR position > $after
 RETURN r.ptype AS ptype, [r.v0, r.v1, r.v2, r.v3, r.v4] AS values
 ORDER BY position LIMIT $limit;
 
-// roles_list: who was assigned which role, who is named by how many rules, and whether that is somebody with an API key
+// roles_list: who was assigned which role, who is named by how many rules, and who of them has an API key and is no role of the tenant's first
+MATCH (t:Tenant {id: $tenant})
 MATCH (r:Rule)
 WHERE r.tenant = $tenant
-WITH r.ptype AS ptype, r.v0 AS subject, CASE r.ptype WHEN 'g' THEN r.v1 END AS role, count(*) AS rules
-RETURN ptype, subject, role, rules, EXISTS { MATCH (k:ApiKey) WHERE k.tenant = $tenant AND k.principal = subject } AS keyed;
+WITH coalesce(t.roles, []) AS first, r.ptype AS ptype, r.v0 AS subject, CASE r.ptype WHEN 'g' THEN r.v1 END AS role, count(*) AS rules
+RETURN ptype, subject, role, rules,
+  NOT subject IN first AND EXISTS { MATCH (k:ApiKey) WHERE k.tenant = $tenant AND k.principal = subject } AS isPrincipal;
 
 // policy_lock: holds a tenant's rules until this transaction ends
 UNWIND $rows AS row

@@ -14,7 +14,7 @@ from typing import Any, Literal
 from ..errors import CairnError, Conflict, NotFound
 from . import tags
 from .access import Access
-from .changes import Change, Entry, Event, Idempotency, Results, Settled, Step, content_hash
+from .changes import Change, Entry, Idempotency, Results, Settled, Step, content_hash
 from .database import Database, Row
 from .pages import Page, check_first, decode, encode, page
 from .statements import load
@@ -113,17 +113,17 @@ async def list_rules(database: Database, access: Access, first: int, after: str 
     return page(found, first, lambda rule: encode(rule.values[0], *rule.values[2:]))
 
 
-async def list_roles(database: Database, access: Access, seeded: frozenset[str] = frozenset()) -> tuple[Role, ...]:
+async def list_roles(database: Database, access: Access) -> tuple[Role, ...]:
     """Every role, in the order of their names. Raises Forbidden without `read` on `policy`.
 
-    A role is a name that somebody was assigned, or that rules name and that is `seeded` or nobody's who has an API key.
+    A role is a name that somebody was assigned, or that the tenant began with, or that rules name and that nobody with an API key has.
     """
     access.require("policy", "read")
     tags.collect(f"{access.tenant}/policy", f"{access.tenant}/keys")
     rows = await database.read(_CYPHER["roles_list"], {"tenant": access.tenant})
     rules = {row["subject"]: row["rules"] for row in rows if row["ptype"] == "p"}
     edges = {(row["subject"], row["role"]) for row in rows if row["ptype"] == "g"}
-    principals = {row["subject"] for row in rows if row["keyed"]} - seeded
+    principals = {row["subject"] for row in rows if row["isPrincipal"]}
     names = {role for _, role in edges} | (rules.keys() - principals)
     return tuple(
         Role(
@@ -159,7 +159,7 @@ async def apply_edit(writer: Writer, access: Access, edit: Edit, once: Idempoten
         if not writes:
             return Settled(answer, ())
         entry = Entry(f"{edit.operation} {edit.rule.text}", "policy", edit.before, edit.after)
-        return Settled(answer, (entry,), (Event("policy", access.tenant, access.tenant),))
+        return Settled(answer, (entry,))
 
     answer = await writer.apply(
         Change(

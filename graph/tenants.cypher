@@ -1,7 +1,7 @@
 // tenants_create: creates a tenant with its first rules, unless it exists
 UNWIND $rows AS row
 MERGE (t:Tenant {id: row.tenant})
-ON CREATE SET t.founder = row.founder, t.createdAt = row.at, t.policyVersion = 1, t.catalogVersion = 1, t.cacheGeneration = 0
+ON CREATE SET t.founder = row.founder, t.createdAt = row.at, t.roles = row.roles, t.policyVersion = 1, t.catalogVersion = 1, t.cacheGeneration = 0
 WITH row, t.founder = row.founder AS isNew
 FOREACH (rule IN CASE WHEN isNew THEN row.rules ELSE [] END | CREATE (r:Rule) SET r = rule)
 RETURN row.i AS i, isNew;

@@ -38,12 +38,18 @@ class Catalog:
 
 
 async def create_tenant(writer: Writer, tenant: str, rules: Sequence[StoredRule], actor: str = "cairn") -> bool:
-    """Create the tenant with its first rules. Returns whether it was created here; one that exists stays as it is.
+    """Create the tenant with its first rules, whose subjects are its first roles. One that exists stays as it is.
 
-    Raises BadInput for an id that can't name a tenant.
+    Returns whether it was created here. Raises BadInput for an id that can't name a tenant.
     """
     check_id("the tenant's id", tenant)
-    row: Row = {"tenant": tenant, "founder": secrets.token_hex(16), "at": now(), "rules": [rule.properties(tenant) for rule in rules]}
+    row: Row = {
+        "tenant": tenant,
+        "founder": secrets.token_hex(16),
+        "at": now(),
+        "roles": sorted({rule.values[0] for rule in rules if rule.ptype == "p"}),
+        "rules": [rule.properties(tenant) for rule in rules],
+    }
     digest = policy_hash(rule.text for rule in rules)
 
     def settle(results: Results) -> Settled:

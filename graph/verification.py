@@ -51,7 +51,7 @@ async def verify(
 async def _catch_up(database: Database, replay: Replay) -> None:
     """Take entries until the replay stands where the ledger's head stands."""
     while True:
-        rows = await database.read(_CYPHER["ledger_head"], {"tenant": replay.tenant})
+        rows = await database.read(_CYPHER["ledger_stands"], {"tenant": replay.tenant})
         size: int = rows[0]["size"] if rows else 0
         if size < replay.size:
             raise Broken("head", f"it stands at {size} entries after it stood at {replay.size}")

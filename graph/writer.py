@@ -59,6 +59,7 @@ class _Caller:
     change: Change
     future: asyncio.Future[Any]
     answer: Any = None
+    answered: bool = False
     error: CairnError | None = None
     refused: bool = False
     events: tuple[Event, ...] = ()
@@ -66,7 +67,8 @@ class _Caller:
     results: list[list[Row]] = field(default_factory=_no_results)
 
     def reset(self) -> None:
-        self.answer, self.error, self.refused, self.settled, self.events, self.results = None, None, False, None, (), []
+        self.answer, self.answered, self.error, self.refused = None, False, None, False
+        self.events, self.settled, self.results = (), None, []
 
 
 class _Refused(Exception):
@@ -253,13 +255,13 @@ async def _run_wave(transaction: AsyncManagedTransaction, wave: Sequence[_Caller
     await _find_answers(transaction, wave)
     depth = max((len(caller.change.steps) for caller in wave), default=0)
     for index in range(depth):
-        active = [c for c in wave if c.error is None and c.settled is None and c.answer is None and index < len(c.change.steps)]
+        active = [caller for caller in wave if caller.error is None and not caller.answered and index < len(caller.change.steps)]
         await _run_step(transaction, active, index)
         if index == 0:
             for caller in active:
                 _guard(caller, _check)
     for caller in wave:
-        if caller.error is None and caller.answer is None:
+        if caller.error is None and not caller.answered:
             _guard(caller, _settle)
             caller.refused = caller.error is not None and any(step.rows for step in caller.change.steps)
     refused = [caller for caller in wave if caller.refused]
@@ -314,7 +316,7 @@ async def _find_answers(transaction: AsyncManagedTransaction, wave: Sequence[_Ca
     for row in await run(transaction, _CYPHER["requests_find"], {"keys": list(keyed)}):
         caller = keyed[row["key"]]
         if caller.change.idempotency is not None and row["input"] == caller.change.idempotency.input_hash:
-            caller.answer = json.loads(row["answer"])
+            caller.answer, caller.answered = json.loads(row["answer"]), True
         else:
             caller.error = Conflict("this idempotencyKey was used before with another input; use a new key for a new request")
 

@@ -89,6 +89,8 @@ class Document:
                     report(self._source.count, triples)
         except SyntaxError as error:
             raise guard.error or _malformed(error, guard) from error
+        except MemoryError:
+            raise MalformedRDF("a literal is too long, or something is nested without end", *guard.position) from None
         if not triples and self._format.name == "jsonld" and _loaded(guard.head) not in _EMPTY_JSON:
             raise MalformedRDF("this JSON holds no JSON-LD statement; is its @context missing?", 1, 1)
         self._name_blanks()

@@ -41,14 +41,17 @@ class Source:
 
 def is_url(place: str) -> bool:
     """Whether a place is a URL that is fetched."""
-    return urlsplit(place).scheme in ("http", "https")
+    return place.lower().startswith(("http://", "https://"))
 
 
 def display_name(place: str) -> str:
-    """A place as it may be shown: a URL without its user and password, the path of a file as it is."""
+    """A place as it may be shown: a URL without its user and password, the path of a file as it is. Raises BadInput for a bad URL."""
     if not is_url(place):
         return place
-    parts = urlsplit(place)
+    try:
+        parts = urlsplit(place)
+    except ValueError as error:
+        raise BadInput(f"that is no URL ({error})") from None
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 

@@ -93,11 +93,11 @@ class Accesses:
     async def explain(self, tenant: str, principal: str, object: str, action: str) -> Decision:
         """Whether `principal` may do `action` to `object`, and the rule that decides. Casbin is asked as well; both must say yes.
 
-        As slow as Casbin, so for administrators; a principal's own questions are answered by its `Access`. Raises like `get`.
+        As slow as Casbin over the principal's rules, so for explaining only. Raises like `get`.
         """
         known = await self._known(tenant, _now() - self._staleness)
         decision = self._access(known, principal).decide(object, action)
-        judged = enforce(known.rules.value.enforcer, tenant, principal, object, action)
+        judged = enforce(known.rules.value.enforcer_for(principal), tenant, principal, object, action)
         if decision.allowed != judged.allowed:
             log.error("the compiled rules and Casbin disagree: tenant %r, principal %r, %r %r", tenant, principal, action, object)
             return Decision(allowed=False, rule=judged.rule if decision.allowed else decision.rule)

@@ -9,19 +9,18 @@ from ..errors import CairnError, NotFound
 from ..graph.access import Access
 from ..graph.changes import Idempotency, idempotency
 from ..graph.keys import principals_with_keys
-from ..graph.rules import Edit, PolicyChange, Role, Stale, apply_edit, list_roles
+from ..graph.rules import Edit, PolicyChange, Stale, apply_edit
 from ..graph.writer import Writer
 from .accesses import Accesses
 from .guards import check_addition, check_somebody_stays, concerns_administration
 from .rules import parse_assignment, parse_rule
 from .ruleset import Line, RuleSet
-from .seed import seeded_roles
 
 _ATTEMPTS = 8
 
 
 class Administration:
-    """The verbs that change rules and roles. Every change raises Forbidden without `admin` on `policy`, BadInput for what can't be a
+    """The verbs that change rules and roles. Every one raises Forbidden without `admin` on `policy`, BadInput for what can't be a
     rule, Conflict when nobody would be left in charge, and takes effect on this replica before it returns.
 
     Adding what is there already changes nothing and says so. An idempotency key makes repeats safe.
@@ -53,10 +52,6 @@ class Administration:
     async def unassign_role(self, access: Access, principal: str, role: str, idempotency_key: str | None = None) -> PolicyChange:
         """Take a role back. Raises NotFound when it was not assigned to `principal` itself."""
         return await self._change(access, "policy.unassignRole", parse_assignment(access.tenant, principal, role), False, idempotency_key)
-
-    async def roles(self, access: Access) -> tuple[Role, ...]:
-        """Every role with its members. Raises Forbidden without `read` on `policy`."""
-        return await list_roles(self._accesses.database, access, seeded_roles(access.tenant))
 
     async def _change(self, access: Access, operation: str, line: Line, adds: bool, idempotency_key: str | None) -> PolicyChange:
         access.require("policy", "admin")

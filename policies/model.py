@@ -33,12 +33,12 @@ class Enforcer(Protocol):
 class _Lines(Adapter):
     """Hands validated lines to Casbin as lists, in one go; Casbin's own `add_policy` compares each with all before it."""
 
-    def __init__(self, rules: Iterable[Rule], assignments: Iterable[Assignment]) -> None:
-        self._lines = {"p": [list(rule.stored().values) for rule in rules], "g": [list(item.stored().values) for item in assignments]}
+    def __init__(self, lines: Iterable[Rule | Assignment]) -> None:
+        self._lines = [line.stored() for line in lines]
 
     def load_policy(self, model: Any) -> None:
-        for ptype, lines in self._lines.items():
-            model[ptype][ptype].policy.extend(lines)
+        for line in self._lines:
+            model[line.ptype][line.ptype].policy.append(list(line.values))
 
 
 def complete(subject: str, tenant: str, object: str, action: str) -> bool:
@@ -46,14 +46,14 @@ def complete(subject: str, tenant: str, object: str, action: str) -> bool:
     return bool(tenant) and bool(object) and action in ACTIONS and is_principal(subject)
 
 
-def make_enforcer(rules: Iterable[Rule], assignments: Iterable[Assignment]) -> Enforcer:
+def make_enforcer(lines: Iterable[Rule | Assignment]) -> Enforcer:
     """A Casbin enforcer over these rules, ready to answer. It only reads from then on."""
     model = cast("Any", Model())
     model.load_model_from_text(_MODEL)
     enforcer = cast("Any", casbin.Enforcer(model))
     for function in (complete, action_matches, object_matches):
         enforcer.add_function(function.__name__, function)
-    enforcer.set_adapter(_Lines(rules, assignments))
+    enforcer.set_adapter(_Lines(lines))
     enforcer.load_policy()
     return enforcer
 

@@ -6,7 +6,7 @@ import strawberry
 from strawberry.printer import print_schema
 
 from .agents import AgentMutation, AgentQuery
-from .entities import EntityQuery
+from .entities import EntityMutation, EntityQuery
 from .facts import FactMutation, FactQuery
 from .fields import guard_fields
 from .imports import ImportMutation, ImportQuery, ImportSubscription
@@ -25,7 +25,17 @@ class Query(PolicyQuery, AgentQuery, StateQuery, MemoryQuery, RecallQuery, Entit
 
 
 @strawberry.type
-class Mutation(AgentMutation, StateMutation, MemoryMutation, RecallMutation, FactMutation, ImportMutation, KeyMutation, PolicyMutation):
+class Mutation(
+    AgentMutation,
+    StateMutation,
+    MemoryMutation,
+    RecallMutation,
+    EntityMutation,
+    FactMutation,
+    ImportMutation,
+    KeyMutation,
+    PolicyMutation,
+):
     """Everything that can be changed. An idempotencyKey makes a repeated call harmless."""
 
 

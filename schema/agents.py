@@ -95,4 +95,5 @@ class AgentMutation:
     async def register_agent(self, info: Info, input: RegisterAgentInput) -> Agent:
         context = info.context
         found = await verbs.register_agent(context.writer, context.access, input.id, input.name, input.goals, input.idempotency_key)
+        await context.renew()
         return agent(found)

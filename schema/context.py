@@ -56,6 +56,10 @@ class Context:
     request_id: str = ""
     loaders: Loaders = field(default_factory=Loaders)
 
+    async def renew(self) -> None:
+        """Look at the permissions again, after a change that may have made a scope or a graph: what was just written is readable."""
+        self.access = await self.services.accesses.get(self.access.tenant, self.access.principal)
+
     @property
     def database(self) -> Database:
         """The graph database."""

@@ -9,6 +9,7 @@ import strawberry
 from ..graph import exploring
 from ..graph import mentions as mention_verbs
 from ..graph import resources as verbs
+from ..graph.locals import identify
 from ..graph.pages import Page, check_first
 from ..graph.rdf import Literal as StoredLiteral
 from ..graph.rdf import resource_key
@@ -145,6 +146,17 @@ def _path(path: exploring.Path) -> Path:
         for one, other, step in zip(along, along[1:], path.steps, strict=False)
     ]
     return Path(length=len(steps), entities=along, steps=steps)
+
+
+@strawberry.type
+class EntityMutation:
+    @strawberry.mutation(
+        description="Say which imported entity a local one is: they are linked by owl:sameAs, never merged. Needs `write` on its scope."
+    )
+    async def identify(self, info: Info, local: IRI, same_as: IRI, idempotency_key: str | None = None) -> Entity:
+        context = info.context
+        await identify(context.writer, context.database, context.access, local, same_as, idempotency_key)
+        return entity(local, resource_key(context.access.tenant, local))
 
 
 @strawberry.type

@@ -180,6 +180,7 @@ async def _remember(info: Info, inputs: list[RememberInput], idempotency_key: st
     found = await texts.remember(
         services.database, services.writer, services.embedder, services.linker, access, [i.to_new() for i in inputs], idempotency_key
     )
+    await info.context.renew()
     return [memory(value) for value in found]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -123,6 +124,13 @@ async def test_a_key_has_one_effect_however_many_send_it_at_once(home: str, data
     assert await boxes(database, home) == (1, 1)
     assert await writer.apply(put(home, "box", key="k")) == answers[0]
     assert await boxes(database, home) == (1, 1)
+
+
+async def test_an_answer_of_nothing_is_an_answer(home: str, database: Database, writer: Writer) -> None:
+    silent = replace(put(home, "box", key="k"), settle=lambda _: Settled(None, ()))
+    assert [await writer.apply(silent) for _ in range(2)] == [None, None]
+    assert await asyncio.gather(*(writer.apply(replace(silent, idempotency=idempotency(home, "root", "put", "j", 1))) for _ in range(3)))
+    assert await boxes(database, home) == (1, 2)
 
 
 async def test_a_key_with_another_input_is_a_conflict_and_the_first_wins(home: str, database: Database, writer: Writer) -> None:

@@ -28,3 +28,6 @@ RETURN s.length AS length,
 MATCH (m:Memory|Forgotten)
 WHERE m.tenant = $tenant
 RETURN properties(m) AS node, COLLECT { MATCH (m)-[r]-(other) RETURN [properties(r), properties(other)] } AS around;
+
+// migration_forget: takes away what the schema remembers of a migration
+MATCH (m:Migration {id: $id}) DELETE m;

@@ -12,7 +12,7 @@ import pytest
 from cairn.errors import BadInput, MalformedRDF
 from cairn.graph.rdf import Subject
 from cairn.importers.documents import Read, Request
-from cairn.importers.sandbox import MEMORY, parsing
+from cairn.importers.sandbox import parsing
 from cairn.importers.sources import Source
 
 pytestmark = pytest.mark.anyio
@@ -49,7 +49,7 @@ async def test_a_stream_is_parsed_whatever_its_pieces(tmp_path: Path) -> None:
     ids=["triple terms", "open triple terms", "objects", "arrays"],
 )
 async def test_nesting_without_end_ends_with_a_clear_error(format: str, data: bytes, tmp_path: Path) -> None:
-    with pytest.raises(MalformedRDF, match="nested|stack"):
+    with pytest.raises(MalformedRDF, match="nested|stack|Unexpected end"):
         await parse([data], format, tmp_path)
 
 
@@ -97,11 +97,3 @@ async def test_the_process_ends_with_the_block_and_leaves_no_file(tmp_path: Path
             await parse(never(), "nt", tmp_path)
     assert {child for child in psutil.Process().children() if child.is_running()} <= before
     assert list(tmp_path.iterdir()) == []
-
-
-async def test_the_process_has_little_memory(tmp_path: Path) -> None:
-    """A bomb of an unknown kind is stopped by the limit on the address space; a large document does not need more."""
-    data = b"".join(b"_:a%d <urn:p> _:b%d .\n" % (n, n) for n in range(110_000))
-    read, subjects = await parse([data], "nt", tmp_path)
-    assert read.triples == len(subjects) == 110_000
-    assert MEMORY <= 640 * 1024 * 1024

@@ -14,7 +14,7 @@ from cairn.graph.database import Database
 from cairn.graph.statements import Statement
 from cairn.graph.tenants import Catalog
 from cairn.policies.compiler import compile_access
-from cairn.policies.model import enforce
+from cairn.policies.model import enforce, make_enforcer
 from cairn.policies.patterns import action_matches, check_pattern, object_matches
 from cairn.policies.rules import EVERYONE, Assignment, Rule, parse_assignment, parse_rule
 from cairn.policies.ruleset import RuleSet
@@ -84,9 +84,11 @@ def _give(member: str, role: str) -> Assignment:
 @given(_sets, _requests)
 @settings(max_examples=300, deadline=None)
 def test_the_table_answers_as_casbin_does_and_names_a_rule_that_decides(rules: RuleSet, requests: list[tuple[str, str, str]]) -> None:
+    enforcer = make_enforcer(rules.lines.values())
     for principal, requested, action in requests:
         decision = _access(rules, principal).decide(requested, action)
-        judged = enforce(rules.enforcer, "acme", principal, requested, action)
+        judged = enforce(enforcer, "acme", principal, requested, action)
+        assert enforce(rules.enforcer_for(principal), "acme", principal, requested, action).allowed == judged.allowed
         assert decision.allowed == judged.allowed, (principal, requested, action)
         assert (decision.rule is None) == (judged.rule is None)
         if decision.rule is not None:
@@ -156,7 +158,8 @@ def test_inheritance_reaches_as_far_as_casbins() -> None:
     rules = _rule_set(_give("ada", "r0"), *chain, *(_allow(f"r{n}", f"memory:level{n}") for n in range(13)))
     access = _access(rules)
     mine = [access.may(f"memory:level{n}", "read") for n in range(13)]
-    assert mine == [enforce(rules.enforcer, "acme", "ada", f"memory:level{n}", "read").allowed for n in range(13)]
+    enforcer = make_enforcer(rules.lines.values())
+    assert mine == [enforce(enforcer, "acme", "ada", f"memory:level{n}", "read").allowed for n in range(13)]
     assert mine == [True] * 9 + [False] * 4
 
 

@@ -50,14 +50,16 @@ def test_a_reader_reads_what_is_public_and_writes_nothing() -> None:
     assert not access.may("graph:http://g/1", "write")
 
 
-def test_a_curator_changes_knowledge_and_no_memory_nor_rule() -> None:
+def test_a_curator_changes_knowledge_but_forgets_nothing_and_changes_no_rule() -> None:
     access = _as("curator")
-    assert access.roles == ("curator", "reader")
-    assert access.scopes == ("public", "team/research")
-    assert access.may("graph:http://g/1", "write")
-    assert access.may("import", "write")
+    assert access.roles == ("agent", "curator", "reader")
+    assert access.scopes == ("agent/ada", "public", "team/research")
+    for requested in ("graph:http://g/1", "import", "memory:public", "memory:team/research", "memory:agent/ada"):
+        assert access.may(requested, "write")
+    for requested in ("memory:public", "memory:team/research", "graph:http://g/1"):
+        assert not access.may(requested, "delete")
+    assert not access.may("memory:agent/eve", "read")
     assert not access.may("import", "admin")
-    assert not access.may("memory:public", "write")
     assert not access.may("policy", "read")
     assert not access.may("key", "read")
 

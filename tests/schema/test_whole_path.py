@@ -214,3 +214,16 @@ async def test_round_trips_are_at_most_the_depth(client: Client, cairn: Any, tmp
     data = (await client.execute(query)).data
     assert len(data["agent"]["memories"]["nodes"]) == 10
     assert database.round_trips - before <= 9  # the depth of the query
+
+
+async def test_a_local_entity_is_identified_with_an_imported_one(client: Client, tmp_path: Path) -> None:
+    await ada(client)
+    text = "The survey of Harbour Rock is late, and Harbour Rock is far."
+    mention = (await done(client, REMEMBER, i={"agent": "ada", "text": text}))["remember"]["mentions"][0]
+    assert mention["text"] == "Harbour Rock"
+    local = mention["entity"]["iri"]
+    await import_tides(client, tmp_path)
+    say = "mutation($l: IRI!) { identify(local: $l, sameAs: \"https://example.org/tides/moon\") { neighbours { nodes { predicate entity { iri } } } } }"
+    links = (await done(client, say, l=local))["identify"]["neighbours"]["nodes"]
+    same = {"predicate": "http://www.w3.org/2002/07/owl#sameAs", "entity": {"iri": "https://example.org/tides/moon"}}
+    assert same in links
