@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import httpx
-import psutil
 
 from ..errors import BadInput, CairnError, Conflict, Forbidden, Internal, NotFound, TooCostly, Unauthenticated, Unavailable
-from ..graph.data_dir import write_private
 from ..graph.progress import Report, silent
 from ..settings import Settings
-
-OPERATOR_KEY = "operator.key"
-SERVER_FILE = "server.json"
+from .presence import operator_key, running_url
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,30 +102,3 @@ async def open_client(settings: Settings, report: Report = silent) -> AsyncGener
         transport = httpx.ASGITransport(create_app(cairn))
         async with httpx.AsyncClient(transport=transport, base_url="http://cairn.local", timeout=None) as http:
             yield Client(http, "http://cairn.local/graphql", token or operator_key(settings.data_dir))
-
-
-def operator_key(data_dir: Path) -> str | None:
-    """The key that lets whoever owns the data directory act as administrator; None before the first start."""
-    with suppress(OSError):
-        return (data_dir / OPERATOR_KEY).read_text("ascii").strip()
-    return None
-
-
-def announce(data_dir: Path, url: str) -> None:
-    """Say where this process serves, for command lines on the same machine."""
-    mine = psutil.Process()
-    write_private(data_dir / SERVER_FILE, json.dumps({"url": url, "pid": mine.pid, "started": mine.create_time()}))
-
-
-def withdraw(data_dir: Path) -> None:
-    """Say that this process serves no more."""
-    (data_dir / SERVER_FILE).unlink(missing_ok=True)
-
-
-def running_url(data_dir: Path) -> str | None:
-    """Where a process serves this data directory; None when none does."""
-    with suppress(OSError, ValueError, KeyError, psutil.Error):
-        server = json.loads((data_dir / SERVER_FILE).read_text("utf-8"))
-        if abs(psutil.Process(server["pid"]).create_time() - server["started"]) < 2:
-            return str(server["url"])
-    return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import sys
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack
@@ -19,8 +20,9 @@ from ..errors import CairnError
 from ..graph.names import new_id
 from ..graph.progress import shown
 from ..settings import Settings
-from .client import Client, open_client, running_url
+from .client import Client, open_client
 from .operations import operation
+from .presence import running_url
 
 T = TypeVar("T")
 out = Console()
@@ -70,6 +72,8 @@ def show(value: Any) -> None:
 @click.version_option(__version__, prog_name="cairn")
 def main() -> None:
     """Cairn: graph memory and knowledge for agents."""
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    logging.getLogger("neo4j").setLevel(logging.ERROR)
 
 
 @main.command()
@@ -81,6 +85,9 @@ def up(host: str | None, port: int | None, workers: int) -> None:
     from .serve import serving, supervise
 
     chosen = settings(host=host, port=port)
+    logging.basicConfig(level=chosen.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True)
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    logging.getLogger("neo4j").setLevel(logging.ERROR)
 
     async def one() -> None:
         async with AsyncExitStack() as stack:

@@ -41,7 +41,8 @@ async def play(client: Client, out: Console) -> None:
     await _guard(transcript)
     await _look_at_ledger(transcript)
     out.print()
-    transcript.say(f"Try it yourself: open {client.url} in a browser for GraphiQL. `cairn key create --role admin` makes a key for it.")
+    transcript.say(f"Try it yourself: GraphiQL is at {client.url}")
+    transcript.say("Its key, for the box of headers: cairn key create --role admin")
 
 
 async def _import(transcript: Transcript) -> None:
@@ -74,7 +75,7 @@ async def _register(transcript: Transcript) -> None:
 
 
 async def _keep_state(transcript: Transcript) -> None:
-    transcript.step("Keep state", "Each write makes a version and names the one it builds on: nobody overwrites what they have not seen.")
+    transcript.step("Keep state", "Each write makes a version, and names the one it builds on: nobody overwrites unseen news.")
     plan = {"agent": AGENT, "key": "plan"}
     found = (await transcript.ask("read_state", plan))["state"]
     current = found["version"] if found else 0
@@ -154,9 +155,7 @@ async def _guard(transcript: Transcript) -> None:
     transcript.say("Which rule decided?")
     await transcript.ask("permitted", {"subject": VISITOR, "object": SCOPE, "action": "read"})
 
-    transcript.step(
-        "Take it back", "Without the rule the memories are gone for the visitor, also from the cache. Without its key it is nobody."
-    )
+    transcript.step("Take it back", "Without the rule the memories are gone for the visitor, in the cache too; without a key, all is.")
     await transcript.ask("remove_rule", {"input": RULE})
     await transcript.ask("recall", {"input": QUESTION}, token=key["secret"], show=_texts)
     await transcript.ask("revoke_key", {"id": key["id"]})

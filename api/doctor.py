@@ -14,7 +14,7 @@ from ..errors import CairnError, Unavailable
 from ..graph.database import connect
 from ..graph.jars import locked
 from ..settings import Settings
-from .client import running_url
+from .presence import running_url
 
 Check = Callable[[], Awaitable[str]]
 

@@ -20,7 +20,7 @@ from ..graph.progress import Report, silent
 from ..graph.servers import servers
 from ..settings import Settings
 from .app import create_app
-from .client import announce, withdraw
+from .presence import announce, withdraw
 from .services import Cairn, open_services
 
 GRACE = 10
@@ -54,7 +54,7 @@ def server(app: Starlette | str, settings: Settings, *, factory: bool = False, w
         app,
         factory=factory,
         workers=workers,
-        log_level=settings.log_level,
+        log_config=None,
         access_log=False,
         lifespan="on" if factory else "off",
         ws="websockets-sansio",

@@ -30,9 +30,9 @@ from ..policies.bootstrap import bootstrap
 from ..schema.context import Services
 from ..schema.fields import hideable_fields
 from ..settings import Settings
-from .client import OPERATOR_KEY, operator_key
 from .epochs import Epochs, open_epochs
 from .events import Events, open_events
+from .presence import OPERATOR_KEY, operator_key
 
 OPERATOR = "operator"
 

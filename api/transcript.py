@@ -125,13 +125,13 @@ class Transcript:
 
 
 def folded(document: str, width: int) -> str:
-    """A GraphQL document with each selection on one line where it fits. Expects two spaces of indentation a level."""
+    """A GraphQL document with each selection, and fields without one, on one line where they fit. Expects two spaces of indentation a level."""
     lines = document.rstrip().split("\n")
     shown: list[str] = []
     at = 0
     while at < len(lines):
         line = lines[at]
-        margin = line[: len(line) - len(line.lstrip())]
+        margin = _margin(line)
         if line.endswith("{"):
             end = next(number for number in range(at, len(lines)) if lines[number] == f"{margin}}}")
             joined = margin + " ".join(inner.strip() for inner in lines[at : end + 1])
@@ -139,9 +139,20 @@ def folded(document: str, width: int) -> str:
                 shown.append(joined)
                 at = end + 1
                 continue
-        shown.append(line)
+        if shown and _is_leaf(line) and _is_leaf(shown[-1]) and margin == _margin(shown[-1]) and len(shown[-1]) + len(line.strip()) < width:
+            shown[-1] += f" {line.strip()}"
+        else:
+            shown.append(line)
         at += 1
     return "\n".join(shown)
+
+
+def _margin(line: str) -> str:
+    return line[: len(line) - len(line.lstrip())]
+
+
+def _is_leaf(line: str) -> bool:
+    return not line.endswith(("{", "}"))
 
 
 def shortened(value: JSON, most: int) -> JSON:

@@ -131,7 +131,7 @@ async def store_first_key(writer: Writer, new: NewKey, administrators: Sequence[
     )
 
 
-async def revoke_key(writer: Writer, access: Access, id: str) -> bool:
+async def revoke_key(writer: Writer, access: Access, id: str, once: Idempotency | None = None) -> bool:
     """End the key. Returns whether it worked until now. Raises NotFound for a key that the tenant does not have."""
     row: Row = {"id": id, "tenant": access.tenant, "at": now()}
 
@@ -154,6 +154,7 @@ async def revoke_key(writer: Writer, access: Access, id: str) -> bool:
             settle=settle,
             conflicts=frozenset({f"key:{id}"}),
             tags=frozenset({f"{access.tenant}/keys"}),
+            idempotency=once,
         )
     )
 

@@ -31,7 +31,7 @@ from .embedding import Embedder, embed
 MAX_LIMIT = 100
 MAX_QUERY = 10_000
 WEIGHTS = MappingProxyType(
-    {"terms": 1.0, "meaning": 0.6, "entities": 0.8, "speaker": 0.8, "session": 0.2, "goals": 0.2, "importance": 0.2, "recency": 0.1}
+    {"terms": 1.0, "meaning": 0.3, "entities": 0.3, "speaker": 2.0, "session": 0.2, "goals": 0.2, "importance": 0.2, "recency": 0.1}
 )
 _HALF_LIFE_DAYS = 30.0
 _DAY = 86_400.0

@@ -83,8 +83,10 @@ class Accesses:
         await self._known(tenant, _now())
 
     async def rules(self, tenant: str) -> RuleSet:
-        """The tenant's rules as they stand now. Raises like `get`."""
-        return (await self._known(tenant, _now())).rules.value
+        """The tenant's rules as they stand now, read until they are settled, so that a change may rest on them. Raises like `get`."""
+        while not (known := await self._known(tenant, _now())).rules.settled:
+            continue
+        return known.rules.value
 
     async def cache_generation(self, tenant: str) -> int:
         """A number that moves when every cached answer of the tenant became stale. Raises like `get`."""

@@ -46,7 +46,7 @@ async def create_key(
     return await store_key(writer, access, new, once)
 
 
-async def end_key(writer: Writer, accesses: Accesses, access: Access, id: str) -> bool:
+async def end_key(writer: Writer, accesses: Accesses, access: Access, id: str, idempotency_key: str | None = None) -> bool:
     """Revoke an API key; every replica refuses it within a second. Returns whether it worked until now.
 
     Raises NotFound for a key that is neither one's own nor one that one may end, by `admin` on `key`.
@@ -55,7 +55,7 @@ async def end_key(writer: Writer, accesses: Accesses, access: Access, id: str) -
         key = await find_key(accesses.database, id)
         if key is None or (key.tenant, key.principal) != (access.tenant, access.principal):
             raise NotFound(f"there is no API key {id!r} that you may revoke")
-    return await revoke_key(writer, access, id)
+    return await revoke_key(writer, access, id, idempotency(access.tenant, access.principal, "revokeApiKey", idempotency_key, id))
 
 
 def _check_no_role(rules: RuleSet, principal: str) -> None:

@@ -49,7 +49,7 @@ class CreateApiKeyInput:
 
 @strawberry.type
 class KeyQuery:
-    @strawberry.field(description="API keys, without their secrets. Needs `admin` on `key`; without it you see your own.")
+    @strawberry.field(description="API keys, without their secrets. Needs `read` on `key`; without it you see your own.")
     async def api_keys(self, info: Info, principal: str | None = None, first: int = 20, after: str | None = None) -> Connection[ApiKey]:
         page = await verbs.list_keys(info.context.database, info.context.access, first, after, principal)
         return connect(page, _key, after)
@@ -72,6 +72,6 @@ class KeyMutation:
         return _key(new.key, new.token)
 
     @strawberry.mutation(description="Revoke an API key: every replica refuses it within a second. False when it was revoked before.")
-    async def revoke_api_key(self, info: Info, id: strawberry.ID) -> bool:
+    async def revoke_api_key(self, info: Info, id: strawberry.ID, idempotency_key: str | None = None) -> bool:
         context = info.context
-        return await policy_verbs.end_key(context.writer, context.services.accesses, context.access, id)
+        return await policy_verbs.end_key(context.writer, context.services.accesses, context.access, id, idempotency_key)

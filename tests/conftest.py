@@ -13,7 +13,8 @@ from anyio.from_thread import start_blocking_portal
 from pydantic import SecretStr
 
 from cairn.api.app import create_app
-from cairn.api.client import Client, operator_key
+from cairn.api.client import Client
+from cairn.api.presence import operator_key
 from cairn.api.services import Cairn, open_services
 from cairn.graph.database import Database, connect
 from cairn.graph.migrations.runner import migrate

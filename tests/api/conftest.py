@@ -237,7 +237,7 @@ class Toy:
 MakeToy = Callable[..., Any]
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def redis_url(servers: Servers) -> str:
     """The Redis of this run."""
     return servers.redis_url

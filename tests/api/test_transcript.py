@@ -36,7 +36,7 @@ def test_folding_changes_the_layout_only(name: str, width: int) -> None:
 
 def test_folding_keeps_to_the_width() -> None:
     assert folded("query {\n  me {\n    id\n    roles\n  }\n}\n", 20) == "query {\n  me { id roles }\n}"
-    assert folded("query {\n  me {\n    id\n    roles\n  }\n}\n", 12) == "query {\n  me {\n    id\n    roles\n  }\n}"
+    assert folded("query {\n  me {\n    id\n    roles\n  }\n}\n", 12) == "query {\n  me {\n    id roles\n  }\n}"
 
 
 @given(value=JSON_VALUES, width=st.integers(1, 120))
@@ -51,9 +51,9 @@ def test_compact_puts_on_a_line_what_fits() -> None:
 
 
 def test_shortened_says_what_it_left_out() -> None:
-    assert shortened({"list": list(range(12))}) == {"list": [*range(8), "... and 4 more"]}
-    assert shortened("x" * 500) == "x" * 160 + "..."
-    assert shortened([1, None, True, "x"]) == [1, None, True, "x"]
+    assert shortened({"list": list(range(12))}, 8) == {"list": [*range(8), "... and 4 more"]}
+    assert shortened("x" * 500, 8) == "x" * 160 + "..."
+    assert shortened([1, None, True, "x"], 4) == [1, None, True, "x"]
 
 
 class Scripted(Client):
@@ -89,6 +89,27 @@ async def test_the_same_operation_is_shown_once() -> None:
     await shown.ask("who_am_i")
     await shown.ask("who_am_i")
     assert out.getvalue().count("query WhoAmI") == 1
+
+
+async def test_long_lines_go_on_below() -> None:
+    shown, out = transcript(Answer({"me": {"id": "word " * 30}}))
+    await shown.ask("who_am_i")
+    lines = out.getvalue().splitlines()
+    assert max(map(len, lines)) <= 100
+    assert "".join(lines).count("word") == 30
+
+
+async def test_asking_until() -> None:
+    shown, out = transcript(Answer({"me": {"id": "tern"}}))
+    seen: list[int] = []
+
+    def thrice(_data: dict[str, Any]) -> bool:
+        seen.append(1)
+        return len(seen) == 3
+
+    await shown.ask("who_am_i", until=thrice)
+    assert "asked 3 times" in out.getvalue()
+    assert out.getvalue().count("tern") == 1
 
 
 async def test_an_expected_refusal_is_shown() -> None:

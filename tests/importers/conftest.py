@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+
 from cairn.graph.database import Database
 from cairn.graph.writer import Writer
 

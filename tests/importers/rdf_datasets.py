@@ -13,9 +13,8 @@ RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 _texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=12) | st.sampled_from(
     ["", "a\\b", 'say "hi"', "line\nbreak\r\tend", "_:b1 <http://x> .", "𝕮𝖆𝖎𝖗𝖓 😀", "é", "\x00\x1f\x7f\x85\u2028\ufeff\uffff", "<<( x )>>"]
 )
-_iris = st.sampled_from(
-    [f"http://example.org/{name}" for name in ("a", "b", "c#d", "caf\u00e9", "q?x=1&y=%20", "_:x")] + ["urn:isbn:1", f"{RDF}nil", f"{RDF}type"]
-).map(ox.NamedNode)
+_names = ("a", "b", "c#d", "caf\u00e9", "q?x=1&y=%20", "_:x")
+_iris = st.sampled_from([*(f"http://example.org/{name}" for name in _names), "urn:isbn:1", f"{RDF}nil", f"{RDF}type"]).map(ox.NamedNode)
 _blanks = st.sampled_from(["x", "y", "z", "b0"]).map(ox.BlankNode)
 _languages = st.sampled_from(["en", "EN-us", "zh-Hant", "de-1996", "x-private"])
 literals = (
@@ -33,8 +32,8 @@ _subjects = _iris | _blanks
 _simple = _iris | _blanks | literals
 _objects = _simple | st.builds(ox.Triple, _subjects, predicates, _simple)
 triples = st.lists(st.builds(ox.Triple, _subjects, predicates, _objects), max_size=14)
-_names = st.sampled_from([ox.DefaultGraph(), ox.NamedNode("http://example.org/g1"), ox.NamedNode("urn:g:2"), ox.BlankNode("g")])
-datasets = st.lists(st.builds(ox.Quad, _subjects, predicates, _objects, _names), max_size=14)
+_graphs = st.sampled_from([ox.DefaultGraph(), ox.NamedNode("http://example.org/g1"), ox.NamedNode("urn:g:2"), ox.BlankNode("g")])
+datasets = st.lists(st.builds(ox.Quad, _subjects, predicates, _objects, _graphs), max_size=14)
 
 
 def canonical(quads: Iterable[ox.Quad]) -> ox.Dataset:

@@ -9,10 +9,10 @@ WHERE n.tenant = $tenant
 UNWIND [l IN labels(n) WHERE l CONTAINS '__'] AS label
 RETURN n.iri AS iri, label;
 
-// typed: every label that should have been projected, named by the class's last part
+// typed: the classes whose labels should have been projected
 MATCH (n:Resource)-[r:rdf__type]->(c:Resource)
 WHERE n.tenant = $tenant AND NOT c.blank
-RETURN DISTINCT n.iri AS iri, c.iri AS label;
+RETURN DISTINCT n.iri AS iri, c.iri AS class;
 
 // ledger: the ledger's lines
 MATCH (e:LedgerEntry)

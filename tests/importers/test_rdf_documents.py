@@ -18,7 +18,7 @@ from cairn.graph.rdf import term
 from cairn.importers.documents import MAX_IRI, Document, Read, Request
 from cairn.importers.formats import FORMATS, named
 
-from .rdf_datasets import canonical, datasets, literals, parsed, triples
+from .rdf_datasets import RDF, canonical, datasets, literals, parsed, triples
 
 GRAPH = "urn:test:main"
 MAX_LITERAL = 20_000
@@ -56,7 +56,7 @@ def test_a_graph_comes_through_any_format(content: list[ox.Triple], name: str, z
         expected = parsed(data, format.rdf, GRAPH)
     except (OSError, SyntaxError):
         return  # not every format can hold every term
-    if name == "rdfxml" and any(ord(sign) < 32 and sign not in "\t\r\n" or sign in "\ufffe\uffff" for sign in data.decode()):
+    if name == "rdfxml" and any((ord(sign) < 32 and sign not in "\t\r\n") or sign in "\ufffe\uffff" for sign in data.decode()):
         return  # pyoxigraph writes what is not XML
     if name == "jsonld" and not content:
         data = b"[]"
@@ -103,19 +103,15 @@ def blanks(quad: ox.Quad) -> list[str]:
 
 def test_alike_structures_keep_their_ids_when_the_file_is_reordered() -> None:
     """Two copies of a list with two equal items, hung on one subject, and a chain that tells its links apart only from its end."""
-    copies = "".join(
-        f"<urn:s> <urn:p> _:{n}a .\n_:{n}a <{RDF}first> 'x' .\n_:{n}a <{RDF}rest> _:{n}b .\n_:{n}b <{RDF}first> 'x' .\n_:{n}b <{RDF}rest> <{RDF}nil> .\n"
-        for n in "mn"
-    ).replace("'", '"')
+    links = ["<urn:s> <urn:p> _:#a", "_:#a <urn:first> 1", "_:#a <urn:rest> _:#b", "_:#b <urn:first> 1", "_:#b <urn:rest> <urn:nil>"]
+    pattern = "".join(f"{link.replace(' 1', ' <urn:1>')} .\n" for link in links)
+    copies = "".join(pattern.replace("#", name) for name in "mn")
     chain = "".join(f"_:c{n} <urn:next> _:c{n + 1} .\n" for n in range(40))
     lines = (copies + chain).splitlines(keepends=True)
     first = read("".join(lines).encode(), "nt")[1]
     for seed in range(5):
         random.Random(seed).shuffle(lines)
         assert read("".join(lines).encode(), "nt")[1] == first
-
-
-RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 
 
 def test_a_changed_statement_changes_only_the_ids_of_blank_nodes_near_it() -> None:
@@ -188,7 +184,7 @@ XML = b'<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#" xmlns:e
         ("nt", b"<urn:a> <urn:b> <c> .", 1, 17),
         ("ttl", '<urn:a> <urn:b> "café" .'.encode("latin-1"), 1, 21),
         ("ttl", '<urn:a> <urn:b> "café" .'.encode("utf-16"), 1, 1),
-        ("rdfxml", '<?xml version="1.0" encoding="ISO-8859-1"?>\n'.encode() + XML + b"</rdf:RDF>", 1, 44),
+        ("rdfxml", b'<?xml version="1.0" encoding="ISO-8859-1"?>\n' + XML + b"</rdf:RDF>", 1, 44),
         ("ttl", b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR", 1, 1),
         ("ttl", b"<!DOCTYPE html>\n<html><body>Not found</body></html>", 1, 1),
         ("rdfxml", b"<!DOCTYPE html>\n<html><body>Not found</body></html>", 2, 7),
@@ -203,7 +199,8 @@ def test_what_is_malformed_is_named_with_line_and_column(format: str, data: byte
 
 
 def test_a_relative_iri_says_that_it_needs_a_base_and_takes_one() -> None:
-    for format, data in (("ttl", b"<ada> <urn:p> 1 ."), ("jsonld", b'{"@id": "ada", "urn:p": 1}'), ("rdfxml", XML + b'<e:T rdf:about="ada"/></rdf:RDF>')):
+    relative = {"ttl": b"<ada> <urn:p> 1 .", "jsonld": b'{"@id": "ada", "urn:p": 1}', "rdfxml": XML + b'<e:T rdf:about="ada"/></rdf:RDF>'}
+    for format, data in relative.items():
         assert "base" in malformed(data, format).message
         assert read(data, format, base="http://example.org/people/")[1][0][1] == "http://example.org/people/ada"
 
@@ -273,7 +270,8 @@ def test_an_endless_iri_is_refused() -> None:
 
 
 def test_cyclic_and_branching_lists_are_just_statements() -> None:
-    data = f"_:a <{RDF}first> <urn:x> . _:a <{RDF}rest> _:b . _:b <{RDF}first> <urn:x> . _:b <{RDF}rest> _:a . _:b <{RDF}rest> _:b .".encode()
+    text = "_:a :first <urn:x> ; :rest _:b . _:b :first <urn:x> ; :rest _:a, _:b ."
+    data = f"@prefix : <{RDF}> . {text}".encode()
     assert dataset(read(data, "ttl")[1]) == parsed(data, ox.RdfFormat.TURTLE, GRAPH)
 
 

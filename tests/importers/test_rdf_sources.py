@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+
 from cairn.errors import BadInput, Forbidden
 from cairn.graph.access import Access, Decision
 from cairn.importers.formats import detect
@@ -58,7 +59,8 @@ async def test_files_are_for_administrators_or_in_the_folders_that_they_name(tmp
     settings = Settings(import_roots=(inside,))
     assert await content(str(inside / "a.ttl"), GUEST, settings) == TURTLE
     assert await content(str(outside / "a.ttl"), ADMIN, settings) == TURTLE
-    for place in (outside / "a.ttl", inside / "link.ttl", inside / ".." / "outside" / "a.ttl", outside / "missing.ttl", Path("/etc/passwd")):
+    elsewhere = (outside / "a.ttl", inside / "link.ttl", inside / ".." / "outside" / "a.ttl", outside / "missing.ttl", "/etc/passwd")
+    for place in elsewhere:
         with pytest.raises(Forbidden, match="CAIRN_IMPORT_ROOTS"):
             await content(str(place), GUEST, settings)
 

@@ -108,6 +108,14 @@ async def test_a_rule_that_became_visible_after_its_version_is_still_seen(databa
     assert (await accesses.get(seeded, "ada")).may("memory:x", "read")
 
 
+async def test_rules_that_a_change_rests_on_were_read_twice(database: Database, accesses: Accesses, seeded: str) -> None:
+    before = database.round_trips
+    first = await accesses.rules(seeded)
+    assert database.round_trips - before == 6
+    assert await accesses.rules(seeded) is first
+    assert database.round_trips - before == 7
+
+
 async def test_without_neo4j_nothing_is_allowed_once_the_bound_is_over(database: Database, seeded: str) -> None:
     class Cut(Database):
         """The database, until the line is cut."""

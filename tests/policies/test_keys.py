@@ -90,7 +90,8 @@ async def test_one_may_see_and_end_ones_own_keys_and_no_others(
     for id in (other.key.id, "0" * 32, ""):
         with pytest.raises(NotFound):
             await end_key(writer, accesses, ada, id)
-    assert await end_key(writer, accesses, ada, own.key.id)
+    for _ in range(2):
+        assert await end_key(writer, accesses, ada, own.key.id, "once")
     assert not await end_key(writer, accesses, ada, own.key.id)
     assert await end_key(writer, accesses, admin, other.key.id)
 
