@@ -75,7 +75,7 @@ async def _register(transcript: Transcript) -> None:
 
 
 async def _keep_state(transcript: Transcript) -> None:
-    transcript.step("Keep state", "Each write makes a version, and names the one it builds on: nobody overwrites unseen news.")
+    transcript.step("Keep state", "Each write makes a version and names the one it builds on, so no writer overwrites another unseen.")
     plan = {"agent": AGENT, "key": "plan"}
     found = (await transcript.ask("read_state", plan))["state"]
     current = found["version"] if found else 0
@@ -155,7 +155,7 @@ async def _guard(transcript: Transcript) -> None:
     transcript.say("Which rule decided?")
     await transcript.ask("permitted", {"subject": VISITOR, "object": SCOPE, "action": "read"})
 
-    transcript.step("Take it back", "Without the rule the memories are gone for the visitor, in the cache too; without a key, all is.")
+    transcript.step("Take it back", "Without the rule the memories are gone for the visitor, cached or not; without its key it is nobody.")
     await transcript.ask("remove_rule", {"input": RULE})
     await transcript.ask("recall", {"input": QUESTION}, token=key["secret"], show=_texts)
     await transcript.ask("revoke_key", {"id": key["id"]})

@@ -125,7 +125,7 @@ class Transcript:
 
 
 def folded(document: str, width: int) -> str:
-    """A GraphQL document with each selection, and fields without one, on one line where they fit. Expects two spaces of indentation a level."""
+    """A GraphQL document with each selection, and fields without one, on one line where they fit. Expects one item a line."""
     lines = document.rstrip().split("\n")
     shown: list[str] = []
     at = 0

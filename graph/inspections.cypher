@@ -32,3 +32,14 @@ MATCH (f:Feedback)
 WHERE f.tenant = $tenant AND f.id IS NOT NULL
 RETURN f.id AS id, f.recall AS recall, f.agent AS agent, f.query AS query, f.hash AS hash,
        [(f)-[:USEFUL]->(m) | m.id] AS useful, [(f)-[:USELESS]->(m) | m.id] AS useless;
+
+// inspect_keys: every API key
+MATCH (k:ApiKey)
+WHERE k.tenant = $tenant AND k.id IS NOT NULL
+RETURN k {.*} AS key;
+
+// inspect_graphs: the graphs of a kind in the order of their IRIs
+MATCH (g:Graph)
+WHERE g.tenant = $tenant AND g.iri IS NOT NULL AND g.kind = $kind
+RETURN g.iri AS iri, g.number AS number
+ORDER BY iri;

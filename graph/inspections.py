@@ -12,11 +12,14 @@ from dataclasses import dataclass
 
 from ..errors import BadInput
 from .agents import agent_hash
+from .contents import content_hash, stored_subjects
 from .database import Database, Row
 from .facts import fact_hash, from_properties
 from .feedback import feedback_hash
+from .keys import stored_key
 from .memories import from_row, memory_hash
 from .names import agent_scope, key, parts
+from .rdf import statements_hash
 from .replay import extend
 from .rules import StoredRule, load_rules, policy_hash
 from .statements import load
@@ -125,6 +128,22 @@ async def _policy(database: Database, tenant: str) -> AsyncGenerator[Seen]:
         yield Seen("policy", _digest(lambda: policy_hash(rule.text for rule in rules)))
 
 
+def _key(row: Row) -> Seen:
+    return Seen(f"key:{row['key']['id']}", _digest(lambda: stored_key(row["key"]).digest()))
+
+
+async def _graphs(database: Database, tenant: str) -> AsyncGenerator[Seen]:
+    for row in await database.read(_CYPHER["inspect_graphs"], {"tenant": tenant, "kind": "named"}):
+        yield Seen(f"graph:{row['iri']}", await content_hash(database, row["number"]))
+
+
+async def _entities(database: Database, tenant: str) -> AsyncGenerator[Seen]:
+    """Local entities: the subjects of the scopes' graphs."""
+    for row in await database.read(_CYPHER["inspect_graphs"], {"tenant": tenant, "kind": "scope"}):
+        async for entity in stored_subjects(database, row["number"]):
+            yield Seen(f"entity:{entity.iri}", statements_hash(entity.statements()))
+
+
 INSPECTIONS = (
     Inspection("policy", _policy),
     Inspection("agent:", _each("inspect_agents", _agent)),
@@ -132,4 +151,7 @@ INSPECTIONS = (
     Inspection("memory:", _each("inspect_memories", _memory)),
     Inspection("fact:", _each("inspect_facts", _fact)),
     Inspection("feedback:", _each("inspect_feedback", _feedback)),
+    Inspection("key:", _each("inspect_keys", _key)),
+    Inspection("entity:", _entities),
+    Inspection("graph:", _graphs),
 )

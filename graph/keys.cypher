@@ -18,6 +18,7 @@ RETURN row.i AS i, current, NOT present AS made;
 UNWIND $rows AS row
 MATCH (k:ApiKey {id: row.id})
 WHERE k.tenant = row.tenant
+SET k.heldAt = row.at
 WITH row, k, k.revokedAt IS NULL AS revoked
 SET k.revokedAt = coalesce(k.revokedAt, row.at)
 RETURN row.i AS i, revoked, k {.*} AS key;

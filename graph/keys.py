@@ -95,7 +95,7 @@ async def store_key(writer: Writer, access: Access, new: NewKey, once: Idempoten
             idempotency=once,
         )
     )
-    key = _key({**answer, "createdAt": from_stamp(answer["createdAt"]), "expiresAt": from_stamp(answer["expiresAt"])})
+    key = stored_key({**answer, "createdAt": from_stamp(answer["createdAt"]), "expiresAt": from_stamp(answer["expiresAt"])})
     return new if key.id == new.key.id else NewKey(key, None)
 
 
@@ -140,7 +140,7 @@ async def revoke_key(writer: Writer, access: Access, id: str, once: Idempotency 
             raise NotFound(f"there is no API key {id!r} that you may revoke")
 
     def settle(results: Results) -> Settled:
-        key = _key(results[0][0]["key"])
+        key = stored_key(results[0][0]["key"])
         entry = Entry("key.revoke", f"key:{id}", replace(key, revoked_at=None).digest(), key.digest())
         return Settled(results[0][0]["revoked"], (entry,) if results[0][0]["revoked"] else (), (Event("key", access.tenant, id),))
 
@@ -170,7 +170,7 @@ async def touch_key(writer: Writer, key: ApiKey) -> None:
 async def find_key(database: Database, id: str) -> ApiKey | None:
     """The key with this id, revoked and expired ones too; for authentication, which has no `Access` yet."""
     rows = await database.read(_CYPHER["keys_find"], {"id": id})
-    return _key(rows[0]["key"]) if rows else None
+    return stored_key(rows[0]["key"]) if rows else None
 
 
 async def list_keys(database: Database, access: Access, first: int, after: str | None = None, principal: str | None = None) -> Page[ApiKey]:
@@ -185,7 +185,7 @@ async def list_keys(database: Database, access: Access, first: int, after: str |
     tags.collect_until(now() + TOUCH_EVERY)
     parameters: Row = {"tenant": access.tenant, "principal": principal, "after": position[0] if position else "", "limit": first + 1}
     rows = await database.read(_CYPHER["keys_list"], parameters)
-    return page([_key(row["key"]) for row in rows], first, lambda key: encode(key.id))
+    return page([stored_key(row["key"]) for row in rows], first, lambda key: encode(key.id))
 
 
 async def principals_with_keys(database: Database, tenant: str) -> frozenset[str]:
@@ -206,7 +206,8 @@ def _properties(key: ApiKey, *, text: bool = False) -> Row:
     }
 
 
-def _key(row: Row) -> ApiKey:
+def stored_key(row: Row) -> ApiKey:
+    """The key in a map of its node's properties."""
     return ApiKey(
         row["id"],
         row["tenant"],

@@ -20,7 +20,7 @@ from ..graph.access import Access
 from ..graph.contents import stored_subjects
 from ..graph.database import Database
 from ..graph.graphs import NamedGraph, readable_graphs
-from ..graph.rdf import local_name, term
+from ..graph.rdf import term
 from ..graph.vocabulary import PREFIXES, RDF_TYPE
 from .formats import Format, named
 
@@ -28,7 +28,7 @@ _LINES = 64 * 1024
 _CHUNK = 256 * 1024
 _NO_XML = re.compile(r"(?<!\\)(?:\\\\)*\\(?:[bf]|u00(?:0[0-8BCEFbcef]|1[0-9A-Fa-f])|u(?:fff[ef]|FFF[EF]))|[\ufffe\uffff]")
 """What XML 1.0 can't hold, as N-Triples writes it."""
-_XML_NAME = re.compile(r"[^\W\d][\w.-]*", re.DOTALL)
+_XML_NAME = re.compile(r"[^\W\d][\w.-]*$")
 
 
 async def export(database: Database, access: Access, folder: Path, format: str = "nq", graph: str | None = None) -> AsyncGenerator[bytes]:
@@ -111,7 +111,7 @@ class _Used:
             self._classes.add(obj[1:-1])
         if predicate not in self._predicates:
             self._predicates.add(predicate)
-            if self._xml and not _XML_NAME.fullmatch(local_name(predicate)):
+            if self._xml and not _XML_NAME.search(predicate):
                 raise BadInput(f"RDF/XML can't hold the predicate {predicate}, which ends in no XML name; choose another format")
         if self._xml and _NO_XML.search(obj):
             raise BadInput(f"RDF/XML can't hold a control character that a literal of {predicate} has; choose another format")

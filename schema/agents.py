@@ -25,8 +25,9 @@ class Agent:
 
     @strawberry.field(description="Its states that you may read, by key, each in its current version.")
     async def states(
-        self, info: Info, first: int = 20, after: str | None = None
+        self, info: Info, first: int | None = 20, after: str | None = None
     ) -> Connection[Annotated[State, strawberry.lazy("cairn.schema.states")]]:
+        first = 20 if first is None else first
         from .states import state
 
         context = info.context
@@ -39,8 +40,9 @@ class Agent:
 
     @strawberry.field(description="What it remembers that you may read, newest first.")
     async def memories(
-        self, info: Info, first: int = 20, after: str | None = None
+        self, info: Info, first: int | None = 20, after: str | None = None
     ) -> Connection[Annotated[Memory, strawberry.lazy("cairn.schema.memories")]]:
+        first = 20 if first is None else first
         from .memories import memory
 
         context = info.context
@@ -84,7 +86,8 @@ class AgentQuery:
         return agent(found) if found else None
 
     @strawberry.field(description="The agents that you may read, by id.")
-    async def agents(self, info: Info, first: int = 20, after: str | None = None) -> Connection[Agent]:
+    async def agents(self, info: Info, first: int | None = 20, after: str | None = None) -> Connection[Agent]:
+        first = 20 if first is None else first
         page = await verbs.list_agents(info.context.database, info.context.access, first, after)
         return connect(page, agent, after)
 

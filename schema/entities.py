@@ -60,7 +60,8 @@ class Entity:
         return [IRI(iri) for iri in (await _resource(info, self.key, self.iri)).graphs]
 
     @strawberry.field(description="Its literal values, of one predicate when given.")
-    async def literals(self, info: Info, predicate: IRI | None = None, first: int = 50) -> list[Literal]:
+    async def literals(self, info: Info, predicate: IRI | None = None, first: int | None = 50) -> list[Literal]:
+        first = 50 if first is None else first
         check_first(first, MAX_LITERALS)
         found = await _literals(info, self.key)
         chosen = [literal for literal in found if predicate in (None, literal.predicate)][:first]
@@ -68,20 +69,28 @@ class Entity:
 
     @strawberry.field(description="What it is linked to, by one predicate when given.")
     async def neighbours(
-        self, info: Info, predicate: IRI | None = None, direction: Direction = Direction.OUT, first: int = 20, after: str | None = None
+        self,
+        info: Info,
+        predicate: IRI | None = None,
+        direction: Direction | None = Direction.OUT,
+        first: int | None = 20,
+        after: str | None = None,
     ) -> Connection[Neighbour]:
+        first = 20 if first is None else first
         context = info.context
+        towards = direction or Direction.OUT
 
         async def batch(keys: list[str]) -> dict[str, Page[verbs.Link]]:
-            return await verbs.neighbours(context.database, context.access, keys, predicate, direction, first, after)
+            return await verbs.neighbours(context.database, context.access, keys, predicate, towards, first, after)
 
-        page = await context.loaders.load(("neighbours", predicate, direction, first, after), self.key, batch)
+        page = await context.loaders.load(("neighbours", predicate, towards, first, after), self.key, batch)
         return nothing(after) if page is None else connect(page, _neighbour, after)
 
     @strawberry.field(description="The memories that mention it and that you may read, newest first.")
     async def memories(
-        self, info: Info, first: int = 20, after: str | None = None
+        self, info: Info, first: int | None = 20, after: str | None = None
     ) -> Connection[Annotated[Memory, strawberry.lazy("cairn.schema.memories")]]:
+        first = 20 if first is None else first
         from .memories import memory
 
         context = info.context
@@ -179,15 +188,18 @@ class EntityQuery:
         search: str | None = None,
         type: IRI | None = None,
         graph: IRI | None = None,
-        first: int = 20,
+        first: int | None = 20,
         after: str | None = None,
     ) -> Connection[Entity]:
+        first = 20 if first is None else first
         page = await exploring.search_entities(info.context.database, info.context.access, search, type, graph, first, after)
         return connect(page, lambda found: entity(found.iri, found.key), after)
 
     @strawberry.field(description="The shortest ways from one entity to another over readable links, in either direction.")
     async def paths(
-        self, info: Info, from_: Annotated[IRI, strawberry.argument(name="from")], to: IRI, max_hops: int = 3, first: int = 5
+        self, info: Info, from_: Annotated[IRI, strawberry.argument(name="from")], to: IRI, max_hops: int | None = 3, first: int | None = 5
     ) -> list[Path]:
+        first = 5 if first is None else first
+        max_hops = 3 if max_hops is None else max_hops
         found = await exploring.paths(info.context.database, info.context.access, from_, to, max_hops, first)
         return [_path(path) for path in found]

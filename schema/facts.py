@@ -78,9 +78,10 @@ class FactQuery:
         object: str | None = None,
         valid_at: datetime | None = None,
         known_at: datetime | None = None,
-        first: int = 20,
+        first: int | None = 20,
         after: str | None = None,
     ) -> Connection[Fact]:
+        first = 20 if first is None else first
         context = info.context
         page = await verbs.list_facts(context.database, context.access, subject, predicate, object, valid_at, known_at, first, after)
         return connect(page, _fact, after)

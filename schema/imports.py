@@ -76,7 +76,8 @@ class StartImportInput:
 @strawberry.type
 class ImportQuery:
     @strawberry.field(description="The named graphs that you may read.")
-    async def graphs(self, info: Info, first: int = 20, after: str | None = None) -> Connection[Graph]:
+    async def graphs(self, info: Info, first: int | None = 20, after: str | None = None) -> Connection[Graph]:
+        first = 20 if first is None else first
         return connect(await graph_verbs.list_graphs(info.context.database, info.context.access, first, after), _graph, after)
 
     @strawberry.field(name="import", description="One import; null when there is none that you may see.")

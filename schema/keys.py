@@ -50,7 +50,10 @@ class CreateApiKeyInput:
 @strawberry.type
 class KeyQuery:
     @strawberry.field(description="API keys, without their secrets. Needs `read` on `key`; without it you see your own.")
-    async def api_keys(self, info: Info, principal: str | None = None, first: int = 20, after: str | None = None) -> Connection[ApiKey]:
+    async def api_keys(
+        self, info: Info, principal: str | None = None, first: int | None = 20, after: str | None = None
+    ) -> Connection[ApiKey]:
+        first = 20 if first is None else first
         page = await verbs.list_keys(info.context.database, info.context.access, first, after, principal)
         return connect(page, _key, after)
 

@@ -48,11 +48,12 @@ class Ledger:
         return info.context.services.signer.verifier_key(verbs.origin(info.context.access.tenant))
 
     @strawberry.field(description="The entries, oldest first.")
-    async def entries(self, info: Info, first: int = 20, after: str | None = None) -> Connection[LedgerEntry]:
+    async def entries(self, info: Info, first: int | None = 20, after: str | None = None) -> Connection[LedgerEntry]:
+        first = 20 if first is None else first
         return connect(await verbs.list_entries(info.context.database, info.context.access, first, after), _entry, after)
 
     @strawberry.field(description="Hashes that prove that an entry is in the tree of a size (RFC 9162 2.1.3), hex.")
-    async def inclusion_proof(self, info: Info, seq: int, size: int) -> list[str]:
+    async def inclusion_proof(self, info: Info, seq: int, size: int | None = None) -> list[str]:
         return await verbs.inclusion_proof(info.context.database, info.context.access, seq, size)
 
     @strawberry.field(name="consistencyProof", description="Hashes that prove that one tree extends another (RFC 9162 2.1.4), hex.")

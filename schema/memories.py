@@ -58,7 +58,8 @@ class Memory:
         return await load_agent(info, self.agent_id)
 
     @strawberry.field(description="The entities that its text names, in the order of the text, as far as you may read them.")
-    async def mentions(self, info: Info, first: int = 20) -> list[Mention]:
+    async def mentions(self, info: Info, first: int | None = 20) -> list[Mention]:
+        first = 20 if first is None else first
         from .entities import entity
 
         context = info.context
@@ -72,7 +73,8 @@ class Memory:
         return [Mention(entity=entity(m.iri, m.key), text=m.text, start=m.start, end=m.end, confidence=m.confidence) for m in found]
 
     @strawberry.field(description="Readable memories next to it in its session or about the same entities, nearest first.")
-    async def related(self, info: Info, first: int = 10) -> list[Memory]:
+    async def related(self, info: Info, first: int | None = 10) -> list[Memory]:
+        first = 10 if first is None else first
         context = info.context
 
         async def batch(ids: list[str]) -> dict[str, list[verbs.Memory]]:
@@ -127,8 +129,8 @@ class MemoryFilter:
 class RememberInput:
     agent: strawberry.ID = strawberry.field(description="Who remembers.")
     text: str | None = strawberry.field(default=None, description="What, in words; needed for modality TEXT.")
-    kind: MemoryKind = strawberry.field(default=MemoryKind.EPISODIC, description="What sort of memory.")
-    modality: Modality = strawberry.field(default=Modality.TEXT, description="How it was perceived.")
+    kind: MemoryKind | None = strawberry.field(default=MemoryKind.EPISODIC, description="What sort of memory.")
+    modality: Modality | None = strawberry.field(default=Modality.TEXT, description="How it was perceived.")
     session: strawberry.ID | None = strawberry.field(
         default=None, description="The conversation or task; memories of a session form a chain."
     )
@@ -146,8 +148,8 @@ class RememberInput:
         return remembering.NewMemory(
             agent=self.agent,
             text=self.text,
-            kind=self.kind,
-            modality=self.modality,
+            kind=self.kind or MemoryKind.EPISODIC,
+            modality=self.modality or Modality.TEXT,
             session=self.session,
             speaker=self.speaker,
             scope=self.scope,
@@ -168,8 +170,9 @@ class MemoryQuery:
 
     @strawberry.field(description="The memories that you may read, newest first.")
     async def memories(
-        self, info: Info, filter: MemoryFilter | None = None, first: int = 20, after: str | None = None
+        self, info: Info, filter: MemoryFilter | None = None, first: int | None = 20, after: str | None = None
     ) -> Connection[Memory]:
+        first = 20 if first is None else first
         only = (filter or MemoryFilter()).to_filter()
         page = await verbs.list_memories(info.context.database, info.context.access, first, after, only)
         return connect(page, memory, after)
@@ -196,9 +199,11 @@ class MemoryMutation:
         return await _remember(info, input, idempotency_key or texts.joint_key(keys))
 
     @strawberry.mutation(description="Forget a memory: it is no longer read or found. With `erase` its content is destroyed.")
-    async def forget(self, info: Info, id: strawberry.ID, erase: bool = False, idempotency_key: str | None = None) -> bool:
+    async def forget(self, info: Info, id: strawberry.ID, erase: bool | None = False, idempotency_key: str | None = None) -> bool:
         context = info.context
-        return await remembering.forget(context.writer, context.database, context.access, id, erase=erase, idempotency_key=idempotency_key)
+        return await remembering.forget(
+            context.writer, context.database, context.access, id, erase=bool(erase), idempotency_key=idempotency_key
+        )
 
 
 @strawberry.type

@@ -83,7 +83,8 @@ class PolicyQuery:
         return [Role(name=role.name, inherits=list(role.inherits), members=list(role.members)) for role in found]
 
     @strawberry.field(description="Every rule. Needs `read` on `policy`.")
-    async def rules(self, info: Info, first: int = 20, after: str | None = None) -> Connection[Rule]:
+    async def rules(self, info: Info, first: int | None = 20, after: str | None = None) -> Connection[Rule]:
+        first = 20 if first is None else first
         return connect(await verbs.list_rules(info.context.database, info.context.access, first, after), _rule, after)
 
     @strawberry.field(description="Whether you (or, with `read` on `policy`, another subject) may do something, and the rule that decides.")

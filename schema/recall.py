@@ -34,7 +34,7 @@ class Recall:
 class RecallInput:
     agent: strawberry.ID = strawberry.field(description="Who asks.")
     query: str = strawberry.field(description="The question, in words.")
-    limit: int = strawberry.field(default=10, description="How many memories, at most 100.")
+    limit: int | None = strawberry.field(default=10, description="How many memories, at most 100.")
     session: strawberry.ID | None = strawberry.field(default=None, description="The running session; its memories are preferred.")
     goals: list[str] | None = strawberry.field(default=None, description="What the agent is after now.")
     scope: str | None = strawberry.field(default=None, description="Only memories in this scope or below it.")
@@ -49,12 +49,13 @@ class RecallQuery:
     @strawberry.field(description="The readable memories that answer a question best.")
     async def recall(self, info: Info, input: RecallInput) -> Recall:
         services, access = info.context.services, info.context.access
-        verbs.check_query(input.query, input.limit)
+        limit = 10 if input.limit is None else input.limit
+        verbs.check_query(input.query, limit)
         named = await services.linker.resources(input.query, access)
         request = verbs.RecallRequest(
             agent=input.agent,
             query=input.query,
-            limit=input.limit,
+            limit=limit,
             session=input.session,
             goals=tuple(input.goals or ()),
             scope=input.scope,

@@ -26,7 +26,8 @@ class State:
     by: strawberry.ID = strawberry.field(description="The principal that wrote it.")
 
     @strawberry.field(description="All versions, newest first.")
-    async def history(self, info: Info, first: int = 20, after: str | None = None) -> Connection[State]:
+    async def history(self, info: Info, first: int | None = 20, after: str | None = None) -> Connection[State]:
+        first = 20 if first is None else first
         context = info.context
 
         async def batch(names: list[tuple[str, str]]) -> dict[tuple[str, str], verbs.Page[verbs.State]]:

@@ -73,6 +73,31 @@ MATCH (f:Feedback {tenant: $tenant})-[u:USEFUL]->(m) DELETE u CREATE (f)-[:USELE
 // rule_added: adds a rule
 CREATE (:Rule {key: $tenant + ' forged', tenant: $tenant, ptype: 'p', v0: 'eve', v1: $tenant, v2: '*', v3: '*', v4: 'allow'});
 
+// key_moved: makes an API key another principal's
+MATCH (k:ApiKey {id: $key}) SET k.principal = 'root';
+
+// key_unrevoked: lets a revoked API key work again
+MATCH (k:ApiKey {id: $key}) SET k.revokedAt = null;
+
+// graph_literal: changes what a graph says about a subject
+MATCH ()-[d:DESCRIBED_IN]->(g:Graph {tenant: $tenant, iri: $graph}) SET d.literals = ['http://www.w3.org/2000/01/rdf-schema#label "forged"'];
+
+// graph_linked: adds a link to a graph
+MATCH (s)-[:DESCRIBED_IN]->(g:Graph {tenant: $tenant, iri: $graph}) MERGE (s)-[:RDF {p: 'https://example.org/knows', g: g.number}]->(s);
+
+// graph_emptied: removes what a graph says about a subject
+MATCH ()-[d:DESCRIBED_IN]->(g:Graph {tenant: $tenant, iri: $graph}) DELETE d;
+
+// graph_removed: removes a graph
+MATCH (g:Graph {tenant: $tenant, iri: $graph}) DETACH DELETE g;
+
+// entity_renamed: gives a local entity another name
+MATCH (:Resource {key: $entity})-[d:DESCRIBED_IN]->() SET d.literals = ['http://www.w3.org/2000/01/rdf-schema#label "forged"'];
+
+// entity_identified: says that a local entity is another resource
+MATCH (e:Resource {key: $entity})-[:DESCRIBED_IN]->(g:Graph)
+CREATE (e)-[:owl__sameAs {p: 'http://www.w3.org/2002/07/owl#sameAs', g: g.number}]->(:Resource {key: $entity + 'x', tenant: $tenant, iri: 'urn:forged', blank: false});
+
 // entry_changed: changes an entry of the ledger
 MATCH (e:LedgerEntry {tenant: $tenant, seq: $seq}) SET e.body = replace(e.body, '"actor":"root"', '"actor":"eve"');
 

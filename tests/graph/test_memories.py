@@ -203,12 +203,16 @@ async def test_forgotten_memories_are_nowhere(database: Database, writer: Writer
 
 
 async def test_forgetting_has_one_effect(database: Database, writer: Writer, root: Access) -> None:
-    (id,) = await stones(writer, root, ["one"])
-    start = (await read_head(database, root.tenant)).size
-    results = await asyncio.gather(*(forget(writer, database, root, id) for _ in range(5)), return_exceptions=True)
-    assert sum(result is True for result in results) == 1
-    assert all(result is True or result is False or isinstance(result, NotFound) for result in results)
-    assert (await read_head(database, root.tenant)).size == start + 1
+    async with open_writer(database) as other:
+        for session in (None, "walk"):
+            (id,) = await stones(writer, root, ["one"], session=session)
+            start = (await read_head(database, root.tenant)).size
+            tasks = (forget(one, database, root, id, erase=True) for _ in range(3) for one in (writer, other))
+            results = await asyncio.gather(*tasks, return_exceptions=True)
+            assert sum(result is True for result in results) == 1
+            assert all(result is True or result is False or isinstance(result, NotFound) for result in results)
+            assert (await read_head(database, root.tenant)).size == start + 1
+    assert (await verify(database, root.tenant)).problem is None
 
 
 async def test_forgetting_with_a_key_can_be_repeated(database: Database, writer: Writer, root: Access) -> None:
