@@ -62,7 +62,7 @@ class Client:
 
     async def fetch(self, path: str) -> dict[str, Any]:
         """The JSON at a path. Raises BadInput with the server's words when it refuses."""
-        response = await self._http.get(path, headers=self._headers(None), timeout=None)
+        response = await self._http.get(path, headers=self._headers(None), timeout=httpx.Timeout(10, read=None))
         if not response.is_success:
             raise BadInput(response.text)
         return response.json()

@@ -6,6 +6,7 @@ It may be played again on the same data directory: what was imported or remember
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from hashlib import sha256
 from importlib.resources import as_file, files
 from typing import Any
@@ -29,17 +30,25 @@ _IMPORT_SHOWN = ("status", "bytesRead", "triplesRead", "triplesAdded", "triplesR
 _SAMPLES = files(importers) / "samples"
 
 
+@dataclass(frozen=True, slots=True)
+class _Key:
+    """A key that was made for the demo."""
+
+    id: str
+    secret: str
+
+
 async def play(client: Client, out: Console) -> None:
     """Play the path and print it. Raises Internal at the first answer that is an error where none belongs, or none where one belongs."""
     transcript = Transcript(client, out)
     await _import(transcript)
     await _look(transcript)
-    await _register(transcript)
-    await _keep_state(transcript)
-    await _remember(transcript)
-    await _recall(transcript)
+    agent = await _register(transcript)
+    await _keep_state(transcript, agent)
+    await _remember(transcript, agent)
+    await _recall(transcript, agent)
     await _guard(transcript)
-    await _look_at_ledger(transcript)
+    await _end(transcript, agent)
     out.print()
     transcript.say(f"Try it yourself: GraphiQL is at {client.url}")
     transcript.say("Its key, for the box of headers: cairn key create --role admin")
@@ -68,35 +77,45 @@ async def _look(transcript: Transcript) -> None:
     await transcript.ask("look_at_entity", {"iri": ENTITY})
 
 
-async def _register(transcript: Transcript) -> None:
-    transcript.step("Register an agent", "Its memories will go into a scope of its own, which other agents may not read.")
+async def _register(transcript: Transcript) -> _Key:
+    transcript.step("Register an agent", "With its key it may read and write what is its own, and read what was imported; no more.")
     goals = ["keep the instruments honest", "know how the seagrass is doing"]
     await transcript.ask("register_agent", {"input": {"id": AGENT, "name": "Tern", "goals": goals}})
+    return await _create_key(transcript, AGENT, "agent")
 
 
-async def _keep_state(transcript: Transcript) -> None:
+async def _create_key(transcript: Transcript, principal: str, role: str) -> _Key:
+    created = await transcript.ask(
+        "create_key",
+        {"input": {"principal": principal, "role": role}},
+        show=lambda data: {**data["createApiKey"], "secret": "(shown once, to whoever asked)"},
+    )
+    return _Key(created["createApiKey"]["id"], created["createApiKey"]["secret"])
+
+
+async def _keep_state(transcript: Transcript, agent: _Key) -> None:
     transcript.step("Keep state", "Each write makes a version and names the one it builds on, so no writer overwrites another unseen.")
     plan = {"agent": AGENT, "key": "plan"}
-    found = (await transcript.ask("read_state", plan))["state"]
+    found = (await transcript.ask("read_state", plan, token=agent.secret))["state"]
     current = found["version"] if found else 0
     first = {**plan, "value": {"next": "read out Petrel"}, "expectedVersion": current}
-    written = (await transcript.ask("set_state", {"input": first}))["setState"]
+    written = (await transcript.ask("set_state", {"input": first}, token=agent.secret))["setState"]
     second = {**plan, "value": {"next": "plan a dive", "where": "Seal Sound"}, "expectedVersion": current + 1}
-    await transcript.ask("set_state", {"input": second})
+    await transcript.ask("set_state", {"input": second}, token=agent.secret)
     transcript.say("A writer that still thinks the version before is current is refused:")
-    await transcript.ask("set_state", {"input": second}, refused="CONFLICT")
+    await transcript.ask("set_state", {"input": second}, token=agent.secret, refused="CONFLICT")
     transcript.say("Time travel: the state as of the first of the two writes.")
-    await transcript.ask("read_state", {**plan, "asOf": written["recordedAt"]})
+    await transcript.ask("read_state", {**plan, "asOf": written["recordedAt"]}, token=agent.secret)
 
 
-async def _remember(transcript: Transcript) -> None:
+async def _remember(transcript: Transcript, agent: _Key) -> None:
     transcript.step("Remember a conversation", "Eight turns, all or nothing. The key makes the call safe to repeat: it has one effect.")
     talk: list[dict[str, Any]] = json.loads((_SAMPLES / "ocean-lab-talk.json").read_text("utf-8"))
     turns = [{"agent": AGENT, "session": SESSION, **turn} for turn in talk]
     key = f"demo-{sha256(json.dumps(turns).encode()).hexdigest()[:12]}"
-    await transcript.ask("remember_many", {"input": turns, "key": key}, show=lambda data: data["rememberMany"][:2])
-    transcript.step("See what it is about", "Names in the texts were linked to imported entities, with offsets and a confidence.")
-    await transcript.ask("mentions", {"agent": AGENT, "session": SESSION}, show=_linked)
+    await transcript.ask("remember_many", {"input": turns, "key": key}, token=agent.secret, show=lambda data: data["rememberMany"][:2])
+    transcript.step("See what it is about", "Names were linked to imported entities, or to a local one where no import has the name.")
+    await transcript.ask("mentions", {"agent": AGENT, "session": SESSION}, token=agent.secret, show=_linked)
 
 
 def _linked(data: dict[str, Any]) -> JSON:
@@ -108,11 +127,11 @@ def _linked(data: dict[str, Any]) -> JSON:
     ]
 
 
-async def _recall(transcript: Transcript) -> None:
+async def _recall(transcript: Transcript, agent: _Key) -> None:
     transcript.step("Recall", "Words, meaning and shared entities find the memories; `why` says what share of the score each had.")
-    await transcript.ask("recall", {"input": QUESTION}, show=_reasons)
+    await transcript.ask("recall", {"input": QUESTION}, token=agent.secret, show=_reasons)
     transcript.step("Ask the same again", "The answer comes from the cache. It holds until something changes that the answer depends on.")
-    await transcript.ask("recall", {"input": QUESTION}, show=_texts)
+    await transcript.ask("recall", {"input": QUESTION}, token=agent.secret, show=_texts)
 
 
 def _reasons(data: dict[str, Any]) -> JSON:
@@ -139,29 +158,25 @@ def _texts(data: dict[str, Any]) -> JSON:
 async def _guard(transcript: Transcript) -> None:
     await transcript.prepare("remove_rule", {"input": RULE})  # a demo that was interrupted may have left it
     transcript.step("Give somebody else a key", "The role `reader` may read imported graphs and public memories, not an agent's own.")
-    created = await transcript.ask(
-        "create_key",
-        {"input": {"principal": VISITOR, "role": "reader"}},
-        show=lambda data: {"createApiKey": {**data["createApiKey"], "secret": "(shown once)"}},
-    )
-    key = created["createApiKey"]
-    await transcript.ask("who_am_i", token=key["secret"])
+    visitor = await _create_key(transcript, VISITOR, "reader")
+    await transcript.ask("who_am_i", token=visitor.secret)
     transcript.say("The visitor asks the same question. What it may not read does not exist for it:")
-    await transcript.ask("recall", {"input": QUESTION}, token=key["secret"], show=_texts)
+    await transcript.ask("recall", {"input": QUESTION}, token=visitor.secret, show=_texts)
 
     transcript.step("Change the rules", "The administrator lets the visitor read the agent's memories; its next answer is another one.")
     await transcript.ask("add_rule", {"input": RULE})
-    await transcript.ask("recall", {"input": QUESTION}, token=key["secret"], show=_texts)
+    await transcript.ask("recall", {"input": QUESTION}, token=visitor.secret, show=_texts)
     transcript.say("Which rule decided?")
     await transcript.ask("permitted", {"subject": VISITOR, "object": SCOPE, "action": "read"})
 
     transcript.step("Take it back", "Without the rule the memories are gone for the visitor, cached or not; without its key it is nobody.")
     await transcript.ask("remove_rule", {"input": RULE})
-    await transcript.ask("recall", {"input": QUESTION}, token=key["secret"], show=_texts)
-    await transcript.ask("revoke_key", {"id": key["id"]})
-    await transcript.ask("recall", {"input": QUESTION}, token=key["secret"], refused="UNAUTHENTICATED")
+    await transcript.ask("recall", {"input": QUESTION}, token=visitor.secret, show=_texts)
+    await transcript.ask("revoke_key", {"id": visitor.id})
+    await transcript.ask("recall", {"input": QUESTION}, token=visitor.secret, refused="UNAUTHENTICATED")
 
 
-async def _look_at_ledger(transcript: Transcript) -> None:
+async def _end(transcript: Transcript, agent: _Key) -> None:
+    await transcript.prepare("revoke_key", {"id": agent.id})
     transcript.step("Look at the ledger", "Every change above is an entry of a Merkle tree, whose root is signed in a checkpoint.")
     await transcript.ask("ledger", show=lambda data: {**data["ledger"], "checkpoint": data["ledger"]["checkpoint"].splitlines()})

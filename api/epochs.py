@@ -41,6 +41,15 @@ class Missing:
     epoch: str
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Write:
+    """A write that began: by which task, with which tags, and under which name its marks stand (None: Redis was not reached)."""
+
+    task: asyncio.Task[Any] | None
+    tags: frozenset[str]
+    marks: str | None
+
+
 class Epochs:
     """Answers and epochs in one Redis under one namespace, shared by all replicas over the same graph. Made by `open_epochs`.
 
@@ -59,7 +68,7 @@ class Epochs:
         self._circuit = Circuit()
         self._waiting: dict[str, list[asyncio.Future[bytes | Missing | None]]] = {}
         self._sender: asyncio.Task[None] | None = None
-        self._writes: dict[str, frozenset[str]] = {}
+        self._writes: list[_Write] = []
         self.calls: set[asyncio.Task[Any]] = set()
 
     @property
@@ -92,14 +101,13 @@ class Epochs:
         """Before a commit: make what depends on `tags` stale, and unkept until `done`. False when Redis does not answer."""
         if not tags:
             return True
-        writer = secrets.token_hex(8)
-        if not await self._touch(tags, writer, self._hold):
-            return False
-        self._writes[writer] = tags
-        return True
+        marks = secrets.token_hex(8)
+        told = await self._touch(tags, marks, self._hold)
+        self._writes.append(_Write(asyncio.current_task(), tags, marks if told else None))
+        return told
 
     async def done(self, tags: frozenset[str]) -> bool:
-        """After the commit and before its caller is answered: what was read before the commit is stale from here on.
+        """After the commit, in the task of its `begin`, and before its caller is answered: what was read before is stale from here on.
 
         False: `begin` reached Redis and this call does not. Then change the tenants' cache generation and call `done` again.
         When `begin` did not reach Redis, and so the generation was changed in the commit, this waits until every replica has
@@ -107,17 +115,24 @@ class Epochs:
         """
         if not tags:
             return True
-        writer = next((name for name, held in self._writes.items() if held == tags), None)
-        if writer is None:
+        marks = self._end(tags)
+        if marks is None:
             if not await self._touch(tags, secrets.token_hex(8), 0.0):
                 await asyncio.sleep(self._staleness)
             return True
-        del self._writes[writer]
         for attempt in range(3):
-            if await self._touch(tags, writer, 0.0, forced=True):
+            if await self._touch(tags, marks, 0.0, forced=True):
                 return True
             await asyncio.sleep(self._patience * attempt)
         return False
+
+    def _end(self, tags: frozenset[str]) -> str | None:
+        task = asyncio.current_task()
+        for write in reversed(self._writes):
+            if write.task is task and write.tags == tags:
+                self._writes.remove(write)
+                return write.marks
+        return None
 
     async def ping(self) -> None:
         """Raise Unavailable when Redis does not answer."""
@@ -128,14 +143,14 @@ class Epochs:
         """Renew the marks of writes that take long, until cancelled."""
         while True:
             await asyncio.sleep(self._hold / 4)
-            for writer, tags in list(self._writes.items()):
-                await self._touch(tags, writer, self._hold)
-                if writer not in self._writes:
-                    await self._touch(tags, writer, 0.0)
+            for write in [write for write in self._writes if write.marks is not None]:
+                await self._touch(write.tags, write.marks or "", self._hold)
+                if write not in self._writes:
+                    await self._touch(write.tags, write.marks or "", 0.0)
 
-    async def _touch(self, tags: frozenset[str], writer: str, hold: float, *, forced: bool = False) -> bool:
+    async def _touch(self, tags: frozenset[str], marks: str, hold: float, *, forced: bool = False) -> bool:
         slots = sorted({slot(tag) for tag in tags})
-        return await self._call("touch", (), (writer, int(hold * 1000), *slots), forced=forced) is not None
+        return await self._call("touch", (), (marks, int(hold * 1000), *slots), forced=forced) is not None
 
     async def _send(self) -> None:
         try:

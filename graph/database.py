@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, LiteralString, TypeVar, cast
 
-from neo4j import AsyncDriver, AsyncGraphDatabase, AsyncManagedTransaction, AsyncSession
+from neo4j import AsyncDriver, AsyncGraphDatabase, AsyncManagedTransaction, AsyncSession, unit_of_work
 from neo4j.exceptions import AuthError, DriverError, Neo4jError
 
 from ..errors import BadInput, CairnError, Internal, Unavailable
@@ -17,6 +17,8 @@ Row = dict[str, Any]
 T = TypeVar("T")
 log = logging.getLogger("cairn.graph")
 
+READ_SECONDS = 120.0
+"""Neo4j ends a reading transaction that takes longer; requests have shorter deadlines of their own."""
 _UNAVAILABLE = ("Neo.TransientError.", "Neo.ClientError.Cluster.", "Neo.DatabaseError.General.")
 
 
@@ -62,7 +64,7 @@ class Database:
             return await run(transaction, statement, parameters)
 
         self.round_trips += 1
-        return await self._session_call("execute_read", work)
+        return await self._session_call("execute_read", unit_of_work(timeout=READ_SECONDS)(work))
 
     async def write(self, work: Callable[[AsyncManagedTransaction], Awaitable[T]]) -> T:
         """Run `work` in one retried write transaction. Only `graph/writer.py`, migrations and leases call this."""

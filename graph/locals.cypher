@@ -34,7 +34,7 @@ CALL (row, r, d, g, ok) {
   MERGE (o:Resource {key: row.target})
   ON CREATE SET o.tenant = row.tenant, o.iri = row.iri, o.blank = false
   MERGE (r)-[l:owl__sameAs {p: row.predicate, g: row.graph}]->(o)
-  SET d.hash = row.after, g.revision = coalesce(g.revision, 0) + 1
+  SET d.hash = row.after, g.revision = coalesce(g.revision, 0) + CASE WHEN row.before = row.after THEN 0 ELSE 1 END
 }
 RETURN row.i AS i, ok;
 

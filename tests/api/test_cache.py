@@ -129,13 +129,11 @@ async def _nameless(tenant: str, principal: str) -> Access:
     return Access(tenant, principal)
 
 
-async def test_many_who_ask_the_same_at_once_cause_one_execution(toy: Any) -> None:
+async def test_many_who_ask_the_same_at_once_cause_one_execution(toy: Any, until: Any) -> None:
     toy.notes.texts["1"] = "hello"
     toy.notes.hold = asyncio.Event()
     asking = [asyncio.create_task(toy.ask(NOTE)) for _ in range(30)]
-    async with asyncio.timeout(10):
-        while not toy.notes.reads:
-            await asyncio.sleep(0.01)
+    await until(lambda: toy.notes.reads)
     toy.notes.hold.set()
     responses = await asyncio.gather(*asking)
     assert {response.json()["data"]["note"]["text"] for response in responses} == {"hello"}
@@ -143,13 +141,11 @@ async def test_many_who_ask_the_same_at_once_cause_one_execution(toy: Any) -> No
     assert sorted(str(level(response)) for response in responses) == ["l2"] * 29 + ["miss"]
 
 
-async def test_who_joins_a_running_query_after_a_write_does_not_get_its_old_answer(toy: Any) -> None:
+async def test_who_joins_a_running_query_after_a_write_does_not_get_its_old_answer(toy: Any, until: Any) -> None:
     toy.notes.texts["1"] = "old"
     toy.notes.hold = asyncio.Event()
     leader = asyncio.create_task(toy.ask(NOTE))
-    async with asyncio.timeout(10):
-        while not toy.notes.reads:
-            await asyncio.sleep(0.01)
+    await until(lambda: toy.notes.reads)
     await toy.ask('mutation { write(id: "1", text: "new") { id } }')
     follower = asyncio.create_task(toy.ask(NOTE))
     await asyncio.sleep(0.05)
@@ -158,13 +154,11 @@ async def test_who_joins_a_running_query_after_a_write_does_not_get_its_old_answ
     assert (await follower).json()["data"] == {"note": {"text": "new"}}
 
 
-async def test_a_leader_that_fails_or_leaves_fails_nobody_else(toy: Any) -> None:
+async def test_a_leader_that_fails_or_leaves_fails_nobody_else(toy: Any, until: Any) -> None:
     toy.notes.texts["1"] = "hello"
     toy.notes.hold = asyncio.Event()
     leader = asyncio.create_task(toy.ask(NOTE))
-    async with asyncio.timeout(10):
-        while not toy.notes.reads:
-            await asyncio.sleep(0.01)
+    await until(lambda: toy.notes.reads)
     followers = [asyncio.create_task(toy.ask(NOTE)) for _ in range(3)]
     await asyncio.sleep(0.05)
     leader.cancel()

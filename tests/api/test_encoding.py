@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -28,7 +29,7 @@ def depth(value: Any) -> int:
 
 
 @given(VALUES)
-@example([2**64, -(2**63) - 1, "\\\"[{"])
+@example([2**64, -(2**63) - 1, '\\"[{'])
 def test_what_goes_out_comes_in_again(value: Any) -> None:
     assert decode(encode(value), 100) == value
 
@@ -45,10 +46,8 @@ def test_the_depth_is_judged_exactly(value: Any, most: int) -> None:
 
 @given(st.binary())
 def test_any_bytes_give_a_value_or_bad_input(data: bytes) -> None:
-    try:
+    with suppress(BadInput):
         decode(data, 10)
-    except BadInput as error:
-        assert error.message
 
 
 def test_an_endless_number_is_refused() -> None:

@@ -143,7 +143,9 @@ async def test_a_20_mb_body_over_a_real_connection_gets_its_answer(toy: Any, ser
         assert again.json()["data"] == {"me": {"id": "ada"}}
 
 
-@pytest.mark.parametrize("authorization", [None, "", "Basic YWRh", "Bearer", "Bearer wrong", "Bearer " + "x" * 5_000, "Bearer schl\u00fcssel"])
+@pytest.mark.parametrize(
+    "authorization", [None, "", "Basic YWRh", "Bearer", "Bearer wrong", "Bearer " + "x" * 5_000, "Bearer schl\u00fcssel"]
+)
 async def test_nobody_executes_anything_without_a_key(toy: Any, authorization: str | None) -> None:
     request = toy.client.build_request("POST", "/graphql", json={"query": "{ __schema { queryType { name } } }"})
     del request.headers["authorization"]
@@ -184,7 +186,7 @@ async def test_runs_the_named_operation(toy: Any) -> None:
 
 @pytest.mark.parametrize("name", ["NOT_FOUND", "FORBIDDEN", "CONFLICT", "UNAVAILABLE", "RATE_LIMITED"])
 async def test_errors_of_resolvers_keep_message_code_and_path(toy: Any, name: str) -> None:
-    response = await toy.ask('query Q($c: String!) { fail(code: $c) ok: cheap(number: 3) }', {"c": name})
+    response = await toy.ask("query Q($c: String!) { fail(code: $c) ok: cheap(number: 3) }", {"c": name})
     assert response.status_code == 200
     assert response.json()["data"] == {"fail": None, "ok": 3}
     error = response.json()["errors"][0]
@@ -205,7 +207,10 @@ async def test_a_defect_tells_a_request_id_and_nothing_else(toy: Any, caplog: py
 
 
 async def test_request_ids_are_taken_over_when_sane(toy: Any) -> None:
-    ids = [(await toy.client.get("/healthz", headers={"x-request-id": asked})).headers["x-request-id"] for asked in ("trace-12345", "a b\tc<d>")]
+    ids = [
+        (await toy.client.get("/healthz", headers={"x-request-id": asked})).headers["x-request-id"]
+        for asked in ("trace-12345", "a b\tc<d>")
+    ]
     assert ids[0] == "trace-12345"
     assert "<" not in ids[1]
 

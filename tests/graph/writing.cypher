@@ -31,3 +31,10 @@ RETURN properties(m) AS node, COLLECT { MATCH (m)-[r]-(other) RETURN [properties
 
 // migration_forget: takes away what the schema remembers of a migration
 MATCH (m:Migration {id: $id}) DELETE m;
+
+// everything: every node of a tenant, save those that the ledger and the writer keep for themselves, with what leads from it
+MATCH (n)
+WHERE (n.tenant = $tenant OR (n:Tenant AND n.id = $tenant)) AND NOT n:LedgerEntry AND NOT n:LedgerHead AND NOT n:Request
+RETURN labels(n) AS labels, properties(n) AS properties,
+       COLLECT { MATCH (n)-[r]->(o) RETURN [type(r), properties(r), elementId(o)] ORDER BY type(r), elementId(o), elementId(r) } AS leading
+ORDER BY elementId(n);

@@ -59,12 +59,18 @@ RECALL = 'query($q: String!) { recall(input: {agent: "ada", query: $q}) { id hit
 
 async def test_state_is_versioned_and_compared(client: Client) -> None:
     await ada(client)
-    put = 'mutation($v: JSON!, $e: Int) { setState(input: {agent: "ada", key: "plan", value: $v, expectedVersion: $e}) { version recordedAt } }'
+    put = (
+        'mutation($v: JSON!, $e: Int) { setState(input: {agent: "ada", key: "plan", value: $v, '
+        "expectedVersion: $e}) { version recordedAt } }"
+    )
     first = (await done(client, put, v={"step": 1}, e=0))["setState"]
     assert first["version"] == 1
     assert (await done(client, put, v={"step": 2}, e=1))["setState"]["version"] == 2
     assert await code(client, put, v={"step": 3}, e=1) == "CONFLICT"
-    get = 'query($v: Int, $a: DateTime) { state(agent: "ada", key: "plan", version: $v, asOf: $a) { value version history { nodes { version } } } }'
+    get = (
+        'query($v: Int, $a: DateTime) { state(agent: "ada", key: "plan", version: $v, asOf: $a) { value '
+        "version history { nodes { version } } } }"
+    )
     assert (await done(client, get))["state"]["value"] == {"step": 2}
     assert (await done(client, get, v=1))["state"]["value"] == {"step": 1}
     then = (await done(client, get, a=first["recordedAt"]))["state"]
@@ -88,7 +94,10 @@ async def test_memories_link_to_imported_entities_and_are_recalled(client: Clien
     assert recalled["hits"][0]["why"]["entities"]["value"] > 0
     teach = "mutation($r: ID!, $u: [ID!]!) { feedback(recall: $r, useful: $u) }"
     assert (await done(client, teach, r=recalled["id"], u=[memory["id"]]))["feedback"] is True
-    entity = 'query { entity(iri: "https://example.org/tides/tide") { label(lang: "de") memories { nodes { id } } neighbours { nodes { entity { label } } } } }'
+    entity = (
+        'query { entity(iri: "https://example.org/tides/tide") { label(lang: "de") memories { nodes { id } } '
+        "neighbours { nodes { entity { label } } } } }"
+    )
     seen = (await done(client, entity))["entity"]
     assert seen["label"] == "Springtide"
     assert [node["id"] for node in seen["memories"]["nodes"]] == [memory["id"]]
@@ -165,7 +174,10 @@ async def test_facts_have_two_times(client: Client) -> None:
     old = (await done(client, say, o="3 m", f="2020-01-01T00:00:00Z"))["assertFact"]
     assert old["subject"]["iri"] == "https://example.org/quay"
     await done(client, say, o="4 m", f="2024-01-01T00:00:00Z")
-    ask = 'query($v: DateTime, $k: DateTime) { facts(subject: "https://example.org/quay", validAt: $v, knownAt: $k) { nodes { object validTo } } }'
+    ask = (
+        'query($v: DateTime, $k: DateTime) { facts(subject: "https://example.org/quay", validAt: $v, '
+        "knownAt: $k) { nodes { object validTo } } }"
+    )
     assert [f["object"] for f in (await done(client, ask, v="2022-01-01T00:00:00Z"))["facts"]["nodes"]] == ["3 m"]
     assert [f["object"] for f in (await done(client, ask, v="2025-01-01T00:00:00Z"))["facts"]["nodes"]] == ["4 m"]
     then = (await done(client, ask, v="2025-01-01T00:00:00Z", k=old["recordedAt"]))["facts"]["nodes"]
@@ -210,7 +222,10 @@ async def test_round_trips_are_at_most_the_depth(client: Client, cairn: Any, tmp
         await done(client, REMEMBER, i={"agent": "ada", "text": f"Spring tide number {number} and the Moon.", "session": "s"})
     database = cairn.services.database
     before = database.round_trips
-    query = '{ agent(id: "ada") { memories(first: 10) { nodes { agent { id } mentions { entity { neighbours { nodes { entity { label } } } } } } } } }'
+    query = (
+        '{ agent(id: "ada") { memories(first: 10) { nodes { agent { id } mentions { entity { neighbours { '
+        "nodes { entity { label } } } } } } } } }"
+    )
     data = (await client.execute(query)).data
     assert len(data["agent"]["memories"]["nodes"]) == 10
     assert database.round_trips - before <= 9  # the depth of the query
@@ -223,7 +238,10 @@ async def test_a_local_entity_is_identified_with_an_imported_one(client: Client,
     assert mention["text"] == "Harbour Rock"
     local = mention["entity"]["iri"]
     await import_tides(client, tmp_path)
-    say = "mutation($l: IRI!) { identify(local: $l, sameAs: \"https://example.org/tides/moon\") { neighbours { nodes { predicate entity { iri } } } } }"
+    say = (
+        'mutation($l: IRI!) { identify(local: $l, sameAs: "https://example.org/tides/moon") { neighbours { '
+        "nodes { predicate entity { iri } } } } }"
+    )
     links = (await done(client, say, l=local))["identify"]["neighbours"]["nodes"]
     same = {"predicate": "http://www.w3.org/2002/07/owl#sameAs", "entity": {"iri": "https://example.org/tides/moon"}}
     assert same in links

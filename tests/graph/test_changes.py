@@ -1,0 +1,222 @@
+"""A change without a ledger entry is impossible: every verb that changes the graph is walked, and what it logs is looked at."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Awaitable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import cairn.graph
+from cairn.errors import CairnError
+from cairn.graph.access import Access
+from cairn.graph.agents import register_agent
+from cairn.graph.asserting import NewFact, assert_fact, retract_fact
+from cairn.graph.batches import Edit as GraphEdit
+from cairn.graph.changes import canonical, content_hash
+from cairn.graph.contents import apply, ensure_contents, find_contents, read_names
+from cairn.graph.database import Database
+from cairn.graph.facts import list_facts
+from cairn.graph.feedback import give_feedback
+from cairn.graph.imports import Import, Status, create_import, finish_import
+from cairn.graph.instants import now
+from cairn.graph.keys import list_keys, make_key, revoke_key, store_first_key, store_key
+from cairn.graph.ledger import LedgerEntry, list_entries
+from cairn.graph.locals import identify, local_entity
+from cairn.graph.memories import MemoryFilter, list_memories
+from cairn.graph.mentions import Mention, link_steps
+from cairn.graph.names import new_id
+from cairn.graph.rdf import subject
+from cairn.graph.relinking import Standing, write_batch
+from cairn.graph.remembering import NewMemory, Prepared, check, forget, remember
+from cairn.graph.rules import Edit, StoredRule, apply_edit, policy_hash
+from cairn.graph.statements import parse
+from cairn.graph.states import set_state
+from cairn.graph.tenants import create_tenant, read_versions
+from cairn.graph.verification import verify
+from cairn.graph.writer import Writer
+
+pytestmark = pytest.mark.anyio
+
+EVERYTHING = parse((Path(__file__).parent / "writing.cypher").read_text("utf-8"))["everything"]
+HELD = {"touchedAt", "heldAt", "policyLock", "catalogVersion"}
+"""Properties that a statement sets to hold a node, or that count what other nodes tell."""
+
+WALKED = {
+    "agents.register_agent", "asserting.assert_fact", "asserting.retract_fact", "contents.apply", "contents.ensure_contents",
+    "feedback.give_feedback", "imports._change", "keys.revoke_key", "keys.store_first_key", "keys.store_key", "locals._same",
+    "relinking.write_batch", "remembering.forget", "remembering.remember", "rules.apply_edit", "states.set_state",
+    "tenants.create_tenant",
+}  # fmt: skip
+BOOKKEEPING = {"keys.touch_key", "relinking.finish", "remembering._forgotten_before"}
+"""These change nothing that the ledger tells of: when a key was last used, that a pass is done, and nothing at all."""
+
+GRAPH = "https://example.org/graph"
+ADA = "https://example.org/ada"
+
+
+class Walk:
+    """A tenant, and what each step of a walk through the verbs did to the graph and to the ledger."""
+
+    def __init__(self, database: Database, writer: Writer, access: Access) -> None:
+        self.database, self.writer, self.access = database, writer, access
+
+    async def entries(self) -> list[LedgerEntry]:
+        found: list[LedgerEntry] = []
+        after: str | None = None
+        while True:
+            page = await list_entries(self.database, self.access, 100, after)
+            found += page.items
+            if not page.more:
+                return found
+            after = page.cursors[-1]
+
+    async def snapshot(self) -> list[str]:
+        rows = await self.database.read(EVERYTHING, {"tenant": self.access.tenant})
+        for row in rows:
+            row["properties"] = {name: value for name, value in sorted(row["properties"].items()) if name not in HELD}
+        return [repr(row) for row in rows if row["labels"] != ["Scope"]]
+
+    async def does(self, doing: Awaitable[Any], *operations: str) -> Any:
+        """Run a verb. It must change the graph and log just these operations, or change nothing and log nothing."""
+        graph, before = await self.snapshot(), await self.entries()
+        result: Any = None
+        try:
+            result = await doing
+        except CairnError:
+            assert not operations
+        logged = [entry.operation for entry in (await self.entries())[len(before) :]]
+        assert logged == list(operations)
+        assert (await self.snapshot() != graph) is bool(operations), operations
+        return result
+
+
+@pytest.fixture
+async def walk(database: Database, writer: Writer, root: Access) -> Walk:
+    return Walk(database, writer, root)
+
+
+def test_every_verb_that_makes_a_change_is_walked_here() -> None:
+    found: set[str] = set()
+    for file in sorted(Path(cairn.graph.__file__).parent.glob("*.py")):
+        for node in ast.parse(file.read_text("utf-8")).body:
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                calls = [inner.func for inner in ast.walk(node) if isinstance(inner, ast.Call)]
+                if any(isinstance(function, ast.Name) and function.id == "Change" for function in calls):
+                    found.add(f"{file.stem}.{node.name}")
+    assert found == WALKED | BOOKKEEPING
+
+
+async def test_agents_and_states(walk: Walk) -> None:
+    writer, access = walk.writer, walk.access
+    await walk.does(register_agent(writer, access, "ada", "Ada", ["finish"], "k"), "agent.register")
+    await walk.does(register_agent(writer, access, "ada", "Ada", ["finish"], "k"))
+    await walk.does(register_agent(writer, access, "ada", "Ada L."), "agent.register")
+    await walk.does(register_agent(writer, access, "", "Ada"))
+    await walk.does(set_state(writer, access, "ada", "mood", "calm", 0, "s"), "state.set")
+    await walk.does(set_state(writer, access, "ada", "mood", "calm", 0, "s"))
+    await walk.does(set_state(writer, access, "ada", "mood", "tense", 0))
+    await walk.does(set_state(writer, access, "ada", "other", "tense", 7))
+    await walk.does(set_state(writer, access, "nobody", "mood", "calm"))
+    await walk.does(set_state(writer, access, "ada", "mood", "tense", 1), "state.set")
+    assert (await verify(walk.database, access.tenant)).problem is None
+
+
+def prepared(access: Access, text: str = "A stone.", **other: Any) -> Prepared:
+    return Prepared(check(access, NewMemory(**{"agent": "ada", "text": text, **other}), now()), ("stone",), None)
+
+
+async def test_memories_feedback_and_facts(walk: Walk) -> None:
+    writer, database, access = walk.writer, walk.database, walk.access
+    await register_agent(writer, access, "ada", "Ada")
+    many = [prepared(access, f"stone {n}", session="walk", scope=scope) for n, scope in enumerate(("public", "agent/ada", "public"))]
+    one, two, three = await walk.does(remember(writer, access, many, idempotency_key="k", input=1), *["memory.remember"] * 3)
+    await walk.does(remember(writer, access, many, idempotency_key="k", input=1))
+    await walk.does(remember(writer, access, [prepared(access), prepared(access, agent="nobody")]))
+    await walk.does(give_feedback(writer, access, "recall", "ada", "q", [one, two], [one], [two]), "feedback.give")
+    await walk.does(give_feedback(writer, access, "recall", "ada", "q", [one, two], [two], [one]), "feedback.give")
+    await walk.does(give_feedback(writer, access, "recall", "ada", "q", [one], [one, two]))
+    await walk.does(forget(writer, database, access, two, idempotency_key="f"), "memory.forget")
+    await walk.does(forget(writer, database, access, two, idempotency_key="f"))
+    await walk.does(forget(writer, database, access, two))
+    await walk.does(forget(writer, database, access, two, erase=True), "memory.erase")
+    await walk.does(forget(writer, database, access, three, erase=True), "memory.erase")
+    await walk.does(give_feedback(writer, access, "recall", "ada", "q", [one, two], [two]))
+    new = NewFact(subject=ADA, predicate="https://example.org/in", object="Rome", functional=True, evidence=(one,))
+    fact = await walk.does(assert_fact(writer, access, new, "a"), "fact.assert")
+    await walk.does(assert_fact(writer, access, new, "a"))
+    await walk.does(assert_fact(writer, access, replace(new, evidence=(two,))))
+    await walk.does(assert_fact(writer, access, replace(new, object="Oslo")), "fact.close", "fact.assert")
+    again = replace(new, object="Bonn", valid_from=(await list_facts(database, access, object="Oslo")).items[0].valid_from)
+    await walk.does(assert_fact(writer, access, again), "fact.retract", "fact.assert")
+    await walk.does(retract_fact(writer, database, access, fact.id), "fact.retract")
+    await walk.does(retract_fact(writer, database, access, fact.id))
+    assert (await verify(database, access.tenant)).problem is None
+
+
+async def test_tenants_rules_and_keys(walk: Walk) -> None:
+    writer, database, access = walk.writer, walk.database, walk.access
+    rule = StoredRule("p", ("reader", access.tenant, "memory:public/*", "read", "allow"))
+    await walk.does(create_tenant(writer, access.tenant, [rule]), "tenant.create")
+    await walk.does(create_tenant(writer, access.tenant, []))
+    versions = await read_versions(database, access.tenant)
+    assert versions is not None
+    more = StoredRule("g", ("ada", "reader", access.tenant))
+    before, after = policy_hash([rule.text]), policy_hash([rule.text, more.text])
+    edit = Edit("rule.add", more, adds=True, expected=versions.policy, before=before, after=after)
+    await walk.does(apply_edit(writer, access, edit), f"rule.add {more.text}")
+    await walk.does(apply_edit(writer, access, edit))
+    back = Edit("rule.remove", more, adds=False, expected=versions.policy + 1, before=after, after=before)
+    await walk.does(apply_edit(writer, access, back), f"rule.remove {more.text}")
+    await walk.does(store_first_key(writer, make_key(access.tenant, "root", "cairn"), ["root"], versions.policy + 2), "key.create")
+    await walk.does(store_first_key(writer, make_key(access.tenant, "root", "cairn"), ["root"], versions.policy + 2))
+    await walk.does(store_key(writer, access, make_key(access.tenant, "ada", "root")), "key.create")
+    (key, _) = (await list_keys(database, access, 10)).items
+    await walk.does(revoke_key(writer, access, key.id), "key.revoke")
+    await walk.does(revoke_key(writer, access, "no such key"))
+    assert (await verify(database, access.tenant)).problem is None
+
+
+async def test_graphs_imports_and_entities(walk: Walk) -> None:
+    writer, database, access = walk.writer, walk.database, walk.access
+    await create_tenant(writer, access.tenant, [])
+    await register_agent(writer, access, "ada", "Ada")
+    started = Import(new_id(), access.tenant, "root", Status.RUNNING, "ada.ttl", GRAPH, "ttl", now())
+    await walk.does(create_import(writer, access, started, None), "import.start")
+    await walk.does(ensure_contents(writer, access, [GRAPH]), "graph.create")
+    await walk.does(ensure_contents(writer, access, [GRAPH]))
+    content = (await find_contents(database, access.tenant, [GRAPH]))[GRAPH]
+    stale = (await find_contents(database, access.tenant, [GRAPH]))[GRAPH]
+    names = await read_names(database)
+    about = subject(access.tenant, ADA, ["<https://example.org/in> <urn:rome>"])
+    await walk.does(apply(writer, access, names, content, [GraphEdit(None, about)]), "graph.update")
+    await walk.does(apply(writer, access, names, stale, [GraphEdit(None, about)]))
+    ended = replace(started, status=Status.DONE, finished_at=now())
+    await walk.does(finish_import(writer, access, started, ended, [GRAPH]), "import.finish")
+    entity = local_entity(access.tenant, "agent/ada", "Grete")
+    assert entity is not None
+    waving = prepared(access, "Grete waves.")
+    mention = Mention(0, 5, "Grete", entity.key, entity.iri, 0.9, local=entity)
+    linked = link_steps(access.tenant, {waving.memory.id: [mention]})
+    await walk.does(remember(writer, access, [waving], linked), "memory.remember", "entity.create")
+    await walk.does(identify(writer, database, access, entity.iri, ADA), "entity.identify")
+    await walk.does(identify(writer, database, access, entity.iri, ADA))
+    (memory,) = (await list_memories(database, access, 10, None, MemoryFilter(agent="ada"))).items
+    late = replace(mention, start=6, end=11)
+    batch = write_batch(writer, access.tenant, {memory.id: memory.scope}, {memory.id: [late]}, Standing(memory.id, 1))
+    await walk.does(batch, "memory.link")
+    assert (await verify(database, access.tenant)).problem is None
+
+
+@pytest.mark.parametrize(("one", "other"), [({"a": 1, "b": 2}, {"b": 2, "a": 1}), ([1, "é"], [1, "\u00e9"]), (None, None)])
+def test_equal_values_have_one_canonical_form(one: Any, other: Any) -> None:
+    assert canonical(one) == canonical(other)
+    assert content_hash(one) == content_hash(other)
+
+
+@pytest.mark.parametrize(("one", "other"), [(1, "1"), (1, 1.0), (True, 1), ([], {}), (None, "null"), (["a", "b"], ["ab"])])
+def test_different_values_have_different_hashes(one: Any, other: Any) -> None:
+    assert content_hash(one) != content_hash(other)
