@@ -21,7 +21,7 @@ RETURN a.id AS id, a.name AS name, a.goals AS goals, a.scope IN $scopes AS reada
 MATCH (a:Agent)
 WHERE a.tenant = $tenant AND a.id > $after AND a.scope IN $scopes
 RETURN a.id AS id, a.name AS name, a.goals AS goals, true AS readable
-ORDER BY a.id LIMIT $limit;
+ORDER BY a.tenant, a.id LIMIT $limit;
 
 // scopes_ensure: registers scopes that are new, and says so to every replica through the tenant's catalog version
 UNWIND $rows AS row

@@ -53,6 +53,7 @@ RETURN f {.id, .scope, .subject, .predicate, .object, .validFrom, .validTo, .rec
 // facts_list: readable facts, newest first, as known at one instant (null: now) and valid at another (null: any)
 MATCH (f:Fact)
 WHERE f.tenant = $tenant AND f.id < $before AND f.scope IN $scopes AND ($predicate IS NULL OR f.predicate = $predicate)
+WITH f ORDER BY f.tenant DESC, f.id DESC
 CALL (f) {
   WITH f WHERE $knownAt IS NULL OR f.recordedAt <= $knownAt
   RETURN f.validTo AS validTo, f.recordedAt AS recordedAt, f.retractedAt AS retractedAt
@@ -66,7 +67,7 @@ WITH f, validTo, recordedAt, retractedAt
 WHERE (retractedAt IS NULL OR retractedAt > $knownAt)
   AND ($validAt IS NULL OR ((f.validFrom IS NULL OR f.validFrom <= $validAt) AND (validTo IS NULL OR validTo > $validAt)))
 RETURN f {.id, .scope, .subject, .predicate, .object, .validFrom, validTo: validTo, recordedAt: recordedAt, retractedAt: retractedAt, .confidence} AS fact
-ORDER BY f.id DESC LIMIT $limit;
+ORDER BY f.tenant DESC, f.id DESC LIMIT $limit;
 
 // facts_about: like facts_list, for facts about a subject or that say an object
 CALL () {

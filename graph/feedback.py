@@ -74,8 +74,6 @@ async def give_feedback(
             check=check,
             settle=settle,
             conflicts=frozenset({f"feedback:{row['key']}"}),
-            idempotency=idempotency(
-                access.tenant, access.principal, "feedback", idempotency_key, [recall, list(useful), list(useless)]
-            ),
+            idempotency=idempotency(access.tenant, access.principal, "feedback", idempotency_key, [recall, list(useful), list(useless)]),
         )
     )

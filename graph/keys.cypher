@@ -38,7 +38,7 @@ RETURN k {.*} AS key;
 MATCH (k:ApiKey)
 WHERE k.tenant = $tenant AND k.id > $after AND ($principal IS NULL OR k.principal = $principal)
 RETURN k {.*} AS key
-ORDER BY k.id LIMIT $limit;
+ORDER BY k.tenant, k.id LIMIT $limit;
 
 // keys_principals: who has an API key that works
 MATCH (k:ApiKey)

@@ -7,7 +7,7 @@ RETURN h.size AS size, h.root AS root, h.frontier AS frontier;
 MATCH (e:LedgerEntry)
 WHERE e.tenant = $tenant AND e.seq > $after
 RETURN e.body AS body, e.leaf AS leaf
-ORDER BY e.seq LIMIT $limit;
+ORDER BY e.tenant, e.seq LIMIT $limit;
 
 // ledger_leaves: leaf hashes of a range of entries in their order, many to a record
 UNWIND range($start, $stop - 1, $chunk) AS low

@@ -51,7 +51,7 @@ class LedgerEntry:
 
 
 def append(heads: Sequence[Row], lines: Sequence[tuple[Change, Entry]], at: datetime) -> tuple[list[Row], list[Row]]:
-    """Rows for the new entries and for the moved heads. `heads` hold tenant, size and frontier of every tenant in `lines`."""
+    """Rows for new entries, written at `at`, and for the moved heads. `heads` hold tenant, size and frontier of every tenant in `lines`."""
     frontiers = {head["tenant"]: Frontier(head["size"], [bytes.fromhex(h) for h in head["frontier"]]) for head in heads}
     rows: list[Row] = []
     for change, entry in lines:
@@ -64,7 +64,6 @@ def append(heads: Sequence[Row], lines: Sequence[tuple[Change, Entry]], at: date
                 "seq": frontier.size,
                 "body": body.decode("utf-8"),
                 "leaf": leaf.hex(),
-                "at": at,
                 "operation": entry.operation,
                 "target": entry.target,
                 "actor": change.actor,
@@ -72,7 +71,7 @@ def append(heads: Sequence[Row], lines: Sequence[tuple[Change, Entry]], at: date
         )
         frontier.append(leaf)
     moved = [
-        {"tenant": tenant, "size": f.size, "frontier": [h.hex() for h in f.hashes], "root": f.root().hex(), "at": at}
+        {"tenant": tenant, "size": f.size, "frontier": [h.hex() for h in f.hashes], "root": f.root().hex()}
         for tenant, f in frontiers.items()
     ]
     return rows, moved

@@ -45,19 +45,24 @@ CALL (row) {
 RETURN row.i AS i, readable;
 
 // memories_list: readable memories, newest first, with filters that are null when not asked for
-MATCH (m:Memory)
-WHERE m.tenant = $tenant AND m.scope IN $scopes AND m.recordedAt <= $before
-  AND (m.recordedAt < $before OR m.id < $beforeId)
-  AND (m.expiresAt IS NULL OR m.expiresAt > $now)
-  AND ($scope IS NULL OR m.scope = $scope OR m.scope STARTS WITH $scope + '/')
-  AND ($agent IS NULL OR m.agent = $agent)
-  AND ($session IS NULL OR m.session = $session)
-  AND ($speaker IS NULL OR m.speaker = $speaker)
-  AND ($externalId IS NULL OR m.externalId = $externalId)
-  AND ($kinds IS NULL OR m.kind IN $kinds)
-  AND ($modalities IS NULL OR m.modality IN $modalities)
-  AND ($occurredAfter IS NULL OR m.occurredAt >= $occurredAfter)
-  AND ($occurredBefore IS NULL OR m.occurredAt < $occurredBefore)
+UNWIND $scopes AS scope
+WITH scope WHERE $scope IS NULL OR scope = $scope OR scope STARTS WITH $scope + '/'
+CALL (scope) {
+  MATCH (m:Memory)
+  WHERE m.tenant = $tenant AND m.scope = scope AND m.recordedAt <= $before
+  WITH m ORDER BY m.tenant DESC, m.scope DESC, m.recordedAt DESC
+  WHERE (m.recordedAt < $before OR m.id < $beforeId)
+    AND (m.expiresAt IS NULL OR m.expiresAt > $now)
+    AND ($agent IS NULL OR m.agent = $agent)
+    AND ($session IS NULL OR m.session = $session)
+    AND ($speaker IS NULL OR m.speaker = $speaker)
+    AND ($externalId IS NULL OR m.externalId = $externalId)
+    AND ($kinds IS NULL OR m.kind IN $kinds)
+    AND ($modalities IS NULL OR m.modality IN $modalities)
+    AND ($occurredAfter IS NULL OR m.occurredAt >= $occurredAfter)
+    AND ($occurredBefore IS NULL OR m.occurredAt < $occurredBefore)
+  RETURN m ORDER BY m.tenant DESC, m.scope DESC, m.recordedAt DESC, m.id DESC LIMIT $limit
+}
 WITH m ORDER BY m.recordedAt DESC, m.id DESC LIMIT $limit
 RETURN m {.id, .externalId, .agent, .kind, .modality, .text, .speaker, .session, .scope, .importance, .occurredAt, .recordedAt, .expiresAt, .metadata, .hash} AS memory;
 

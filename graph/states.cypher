@@ -35,7 +35,7 @@ CALL (s) {
   MATCH (v:StateVersion) WHERE v.state = s.key AND v.version = $version AND ($asOf IS NULL OR v.at <= $asOf) RETURN v
   UNION ALL
   WITH s WHERE $version IS NULL AND $asOf IS NOT NULL
-  MATCH (v:StateVersion) WHERE v.state = s.key AND v.at <= $asOf RETURN v ORDER BY v.at DESC, v.version DESC LIMIT 1
+  MATCH (v:StateVersion) WHERE v.state = s.key AND v.at <= $asOf RETURN v ORDER BY v.state DESC, v.at DESC LIMIT 1
 }
 RETURN s.agent AS agent, s.name AS name, v.version AS version, v.value AS value, v.hash AS hash, v.at AS at, v.by AS by;
 
@@ -46,7 +46,7 @@ CALL (agent) {
   WHERE s.tenant = $tenant AND s.agent = agent AND s.name > $after
     AND any(p IN $allow WHERE s.path =~ p) AND none(p IN $deny WHERE s.path =~ p)
   MATCH (s)-[:CURRENT]->(v:StateVersion)
-  RETURN s, v ORDER BY s.name LIMIT $limit
+  RETURN s, v ORDER BY s.tenant, s.agent, s.name LIMIT $limit
 }
 RETURN s.agent AS agent, s.name AS name, v.version AS version, v.value AS value, v.hash AS hash, v.at AS at, v.by AS by
 ORDER BY agent, name;
@@ -58,7 +58,7 @@ WHERE any(p IN $allow WHERE s.path =~ p) AND none(p IN $deny WHERE s.path =~ p)
 CALL (s) {
   MATCH (v:StateVersion)
   WHERE v.state = s.key AND v.version < $before
-  RETURN v ORDER BY v.version DESC LIMIT $limit
+  RETURN v ORDER BY v.state DESC, v.version DESC LIMIT $limit
 }
 RETURN s.agent AS agent, s.name AS name, v.version AS version, v.value AS value, v.hash AS hash, v.at AS at, v.by AS by
 ORDER BY agent, name, version DESC;

@@ -136,7 +136,7 @@ class Supervisor:
             )
         try:
             async with asyncio.timeout(program.patience):
-                while process.returncode is None and not await program.ready(process.pid):  # noqa: ASYNC110 - nothing tells us
+                while process.returncode is None and not await program.ready(process.pid):
                     await asyncio.sleep(_POLL)
         except TimeoutError:
             await self._end(0)

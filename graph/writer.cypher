@@ -30,9 +30,9 @@ RETURN h.tenant AS tenant, h.size AS size, h.frontier AS frontier;
 // entries_append: appends ledger entries
 UNWIND $rows AS row
 CREATE (e:LedgerEntry)
-SET e = row;
+SET e = row, e.at = $at;
 
 // heads_move: moves the ledger heads to their new size
 UNWIND $rows AS row
 MATCH (h:LedgerHead {tenant: row.tenant})
-SET h.size = row.size, h.frontier = row.frontier, h.root = row.root, h.at = row.at;
+SET h.size = row.size, h.frontier = row.frontier, h.root = row.root, h.at = $at;

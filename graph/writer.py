@@ -40,7 +40,7 @@ class Invalidator(Protocol):
 class NoCache:
     """An `Invalidator` for when there is no cache."""
 
-    async def begin(self, tags: frozenset[str]) -> bool:  # noqa: ARG002
+    async def begin(self, tags: frozenset[str]) -> bool:
         return True
 
     async def done(self, tags: frozenset[str]) -> None:
@@ -89,6 +89,7 @@ class Writer:
         self._batch = batch
         self._patience = patience
         self._queue: asyncio.Queue[_Caller] = asyncio.Queue(maxsize=20_000)
+        self._lanes: dict[str, list[str]] = {}
         self._closing = False
 
     async def apply(self, change: Change) -> Any:
@@ -106,7 +107,12 @@ class Writer:
     async def apply_alone(self, change: Change, lane: str) -> Any:
         """Commit a large change in a transaction of its own, without holding up the queue. `lane` names its kind, for the log."""
         caller = _Caller(change, asyncio.get_running_loop().create_future())
-        await self._commit([caller], f"{lane}-{secrets.token_hex(8)}")
+        free = self._lanes.setdefault(lane, [])
+        name = free.pop() if free else f"{lane}-{secrets.token_hex(8)}"
+        try:
+            await self._commit([caller], name)
+        finally:
+            free.append(name)
         return caller.future.result()
 
     async def work(self) -> None:
@@ -343,6 +349,7 @@ async def _append_ledger(transaction: AsyncManagedTransaction, callers: Sequence
         return
     tenants = sorted({change.tenant for change, _ in lines})
     heads = await run(transaction, _CYPHER["heads_lock"], {"tenants": tenants, "writer": name})
-    entries, moved = append(heads, lines, datetime.now(UTC))
-    await run(transaction, _CYPHER["entries_append"], {"rows": entries})
-    await run(transaction, _CYPHER["heads_move"], {"rows": moved})
+    at = datetime.now(UTC)
+    entries, moved = append(heads, lines, at)
+    await run(transaction, _CYPHER["entries_append"], {"rows": entries, "at": at})
+    await run(transaction, _CYPHER["heads_move"], {"rows": moved, "at": at})

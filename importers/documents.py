@@ -110,13 +110,17 @@ class Document:
 
     def _guard(self) -> Guard:
         source = decompressed(self._source)
-        if self._format.name == "rdfxml":
+        if self._format.name in ("rdfxml", "trix"):
             return XmlGuard(source, self._request.max_literal)
         return Guard(source, self._request.max_literal, b"}" if self._format.name == "jsonld" else None)
 
     def _statements(self, guard: Guard) -> Iterator[tuple[str, str]]:
         """Graph (empty: the default graph) and statement, as N-Triples."""
         base = self._request.base or (f"{_NO_BASE}/" if self._format.name == "jsonld" else None)
+        if self._format.rdf is None:
+            from . import foreign  # rdflib takes a while to load
+
+            return _with_graphs(foreign.quads(guard, self._format.name))
         quads: Iterable[ox.Quad] = ox.parse(cast("IO[bytes]", guard), self._format.rdf, base_iri=base)
         return _with_graphs(quads) if self._format.graphs else (("", str(quad)) for quad in quads)
 

@@ -39,6 +39,8 @@ async def export(database: Database, access: Access, folder: Path, format: str =
     format that holds one, or when the format can't hold what they say.
     """
     wanted = named(format)
+    if wanted.rdf is None:
+        raise BadInput(f"{wanted.title} can be read, not written; choose nq, nt, ttl, trig, jsonld or rdfxml")
     graphs = await readable_graphs(database, access, graph)
     if graph is not None and not graphs:
         raise NotFound(f"there is no graph {graph!r} that you may read")

@@ -11,11 +11,14 @@ from ..errors import BadInput
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """One format: its short name, the parser's name for it, and how files and servers name it. `graphs`: it can hold named graphs."""
+    """One format: its short name, the parser's name for it, and how files and servers name it. `graphs`: it can hold named graphs.
+
+    `rdf` is pyoxigraph's name for it; None where rdflib reads it and nothing writes it.
+    """
 
     name: str
     title: str
-    rdf: RdfFormat
+    rdf: RdfFormat | None
     extensions: tuple[str, ...]
     media_types: tuple[str, ...]
     graphs: bool = False
@@ -28,6 +31,8 @@ FORMATS = (
     Format("trig", "TriG", RdfFormat.TRIG, ("trig",), ("application/trig",), graphs=True),
     Format("rdfxml", "RDF/XML", RdfFormat.RDF_XML, ("rdf", "owl", "xml"), ("application/rdf+xml", "application/xml", "text/xml")),
     Format("jsonld", "JSON-LD", RdfFormat.JSON_LD, ("jsonld", "json"), ("application/ld+json", "application/json"), graphs=True),
+    Format("trix", "TriX", None, ("trix",), ("application/trix",), graphs=True),
+    Format("hext", "HexTuples", None, ("hext",), ("application/hex+x-ndjson",), graphs=True),
 )
 ACCEPT = "text/turtle, application/n-triples, application/n-quads, application/trig, application/rdf+xml, application/ld+json;q=0.9"
 """What an import from a URL asks the server for."""

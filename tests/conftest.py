@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+import asyncio
+import socket
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import anyio
 import httpx
 import pytest
+import uvicorn
 from anyio.from_thread import start_blocking_portal
 from pydantic import SecretStr
+from starlette.applications import Starlette
 
 from cairn.api.app import create_app
 from cairn.api.client import Client
@@ -110,3 +116,36 @@ async def client(cairn: Cairn, settings: Settings) -> AsyncIterator[Client]:
     transport = httpx.ASGITransport(create_app(cairn))
     async with httpx.AsyncClient(transport=transport, base_url="http://cairn.test", timeout=None) as http:
         yield Client(http, "http://cairn.test/graphql", operator_key(settings.data_dir))
+
+
+async def _until(condition: Callable[[], object]) -> None:
+    async with asyncio.timeout(20):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+@pytest.fixture
+def until() -> Callable[[Callable[[], object]], Any]:
+    """Waits until a condition holds; fails after 20 seconds."""
+    return _until
+
+
+@asynccontextmanager
+async def _serve(app: Starlette) -> AsyncGenerator[str]:
+    listening = socket.create_server(("127.0.0.1", 0))
+    config = uvicorn.Config(app, log_level="warning", lifespan="off", ws="websockets-sansio", timeout_graceful_shutdown=1)
+    server = uvicorn.Server(config)
+    serving = asyncio.create_task(server.serve([listening]))
+    await _until(lambda: server.started)
+    try:
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        await serving
+        listening.close()
+
+
+@pytest.fixture
+def serve() -> Callable[[Starlette], Any]:
+    """Serves an app on a loopback port, by the real HTTP server, as an async context that gives the address."""
+    return _serve

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
@@ -13,7 +12,6 @@ from uuid import uuid4
 import httpx
 import pytest
 import strawberry
-import uvicorn
 from starlette.applications import Starlette
 from strawberry.scalars import JSON
 
@@ -284,36 +282,3 @@ async def make_toy(redis_url: str, tenant: str) -> AsyncIterator[MakeToy]:
 async def toy(make_toy: MakeToy) -> Toy:
     """One toy."""
     return await make_toy()
-
-
-async def _until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(20):
-        while not condition():  # noqa: ASYNC110 -- what is waited for has no event of its own
-            await asyncio.sleep(0.01)
-
-
-@pytest.fixture
-def until() -> Callable[[Callable[[], object]], Any]:
-    """Waits until a condition holds; fails after 20 seconds."""
-    return _until
-
-
-@asynccontextmanager
-async def _serve(app: Starlette) -> AsyncGenerator[str]:
-    listening = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(app, log_level="warning", lifespan="off", ws="websockets-sansio", timeout_graceful_shutdown=1)
-    server = uvicorn.Server(config)
-    serving = asyncio.create_task(server.serve([listening]))
-    await _until(lambda: server.started)
-    try:
-        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        await serving
-        listening.close()
-
-
-@pytest.fixture
-def serve() -> Callable[[Starlette], Any]:
-    """Serves an app on a loopback port, by the real HTTP server, as an async context that gives the address."""
-    return _serve

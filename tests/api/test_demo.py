@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import json
 import re
+from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -86,3 +88,14 @@ async def test_after_an_interruption_it_begins_afresh(client: Client) -> None:
     steps = await played(client)
     assert HIT not in steps["Give somebody else a key"]
     assert '"changed": true' in steps["Change the rules"]
+
+
+async def test_the_readme_shows_the_answer_that_the_demo_makes_possible(client: Client) -> None:
+    readme = (Path(__file__).resolve().parents[2] / "README.md").read_text("utf-8")
+    (query,) = re.findall(r"^```graphql\n(.*?)^```$", readme, re.MULTILINE | re.DOTALL)
+    (answer,) = re.findall(r"^```json\n(.*?)^```$", readme, re.MULTILINE | re.DOTALL)
+    await played(client)
+    (shown,) = json.loads(answer)["data"]["recall"]["hits"]
+    (hit,) = (await client.demand(query))["recall"]["hits"]
+    assert hit["memory"] == shown["memory"]
+    assert hit["score"] == pytest.approx(shown["score"], abs=0.2)

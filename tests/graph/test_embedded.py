@@ -168,7 +168,7 @@ async def test_after_it_was_killed_it_comes_back_at_the_same_place_with_all_that
     os.kill(killed, signal.SIGKILL)
     async with opened(recovered) as database:
         with anyio.fail_after(120):
-            while pid_of(crashed.settings) == killed or not await answers(database):  # noqa: ASYNC110 - nothing tells us
+            while pid_of(crashed.settings) == killed or not await answers(database):
                 await anyio.sleep(0.05)
     assert await has(recovered, "acknowledged")
 

@@ -74,7 +74,7 @@ def spawned(*command: str, **more: Any) -> Iterator[subprocess.Popen[str]]:
 
 async def eventually(holds: Callable[[], bool]) -> None:
     with anyio.fail_after(20):
-        while not holds():  # noqa: ASYNC110 - nothing tells us
+        while not holds():
             await anyio.sleep(0.01)
 
 

@@ -248,7 +248,7 @@ async def verify_often(database: Database, tenant: str) -> list[object]:
 
 async def exported(database: Database, tenant: str, file: Path) -> list[bytes]:
     content = b"".join([part async for part in export_ledger(database, tenant, SIGNER)])
-    file.write_bytes(content)  # noqa: ASYNC240
+    file.write_bytes(content)
     return content.splitlines(keepends=True)
 
 

@@ -174,6 +174,12 @@ async def test_large_changes_go_alone_and_are_logged_as_well(
     assert [entry.target for entry in await logged(database, root, start)] == ["box:box"]
 
 
+async def test_large_changes_at_once_have_one_effect_each(home: str, database: Database, writer: Writer) -> None:
+    for _ in range(3):
+        await asyncio.gather(*(writer.apply_alone(put(home, f"box {n}"), "import") for n in range(5)))
+    assert await boxes(database, home) == (5, 15)
+
+
 class Flaky(Database):
     """The real database, behind a connection that breaks after commits."""
 
