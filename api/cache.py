@@ -107,7 +107,7 @@ class QueryCache:
         """For how long `answer` may be kept; 0 when it may not, as when no verb said what it depends on."""
         if not answer.clean or answer.code is not None or not tags or len(answer.body) > _LARGEST:
             return 0.0
-        life = self._life * random.uniform(0.9, 1.0)
+        life = self._life * random.uniform(0.9, 1.0)  # noqa: S311 -- spreads expiry, guards nothing
         if tags.until is None:
             return life
         return min(life, (tags.until - datetime.now(UTC)).total_seconds())

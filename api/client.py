@@ -100,5 +100,5 @@ async def open_client(settings: Settings, report: Report = silent) -> AsyncGener
 
     async with open_services(settings, report) as cairn:
         transport = httpx.ASGITransport(create_app(cairn))
-        async with httpx.AsyncClient(transport=transport, base_url="http://cairn.local", timeout=None) as http:
+        async with httpx.AsyncClient(transport=transport, base_url="http://cairn.local", timeout=None) as http:  # noqa: S113 no network is between
             yield Client(http, "http://cairn.local/graphql", token or operator_key(settings.data_dir))

@@ -91,7 +91,7 @@ class Executor:
             return refusal(refused.errors, request)
         except TimeoutError as error:
             return refusal([self._late(plan) if deadline.expired() else unexpected(error)], request)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 -- it is logged, with the request's id
             return refusal([unexpected(error)], request)
 
     def _check(self, plan: Plan) -> int:

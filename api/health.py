@@ -16,7 +16,7 @@ Check = Callable[[], Awaitable[None]]
 _SECONDS = 2.0
 
 
-async def healthz(request: Request) -> Response:
+async def healthz(request: Request) -> Response:  # noqa: ARG001 -- an endpoint
     """The process answers."""
     return PlainTextResponse("ok\n")
 
@@ -28,7 +28,7 @@ class Readiness:
         self._needed = needed
         self._wanted = wanted
 
-    async def answer(self, request: Request) -> Response:
+    async def answer(self, request: Request) -> Response:  # noqa: ARG002 -- an endpoint
         """The endpoint."""
         names = [*self._needed, *self._wanted]
         checks = [*self._needed.values(), *self._wanted.values()]

@@ -27,6 +27,6 @@ class Metrics:
         if cache is not None:
             self._queries.labels(cache).inc()
 
-    async def page(self, request: Request) -> Response:
+    async def page(self, request: Request) -> Response:  # noqa: ARG002 -- an endpoint
         """The endpoint, in Prometheus' text format."""
         return Response(generate_latest(self._registry), headers={"content-type": CONTENT_TYPE_LATEST})

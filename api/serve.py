@@ -44,7 +44,7 @@ def bind(settings: Settings) -> socket.socket:
 
 def address(listening: socket.socket, settings: Settings) -> str:
     """The URL that people open."""
-    host = settings.host if settings.host not in ("0.0.0.0", "::") else "127.0.0.1"
+    host = settings.host if settings.host not in ("0.0.0.0", "::") else "127.0.0.1"  # noqa: S104
     return f"http://{f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}"
 
 

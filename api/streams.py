@@ -32,11 +32,11 @@ def stream_routes(services: Services, gate: Gate) -> list[BaseRoute]:
         chunks = export(services.database, access, folder, format.name, request.query_params.get("graph"))
         return await _streamed(chunks, format.media_types[0])
 
-    async def ledger(request: Request, access: Access) -> Response:
+    async def ledger(request: Request, access: Access) -> Response:  # noqa: ARG001
         access.require("ledger", "read")
         return await _streamed(export_ledger(services.database, access.tenant, services.signer), "application/jsonl")
 
-    async def verification(request: Request, access: Access) -> Response:
+    async def verification(request: Request, access: Access) -> Response:  # noqa: ARG001
         access.require("ledger", "read")
         return JSONResponse(asdict(await verify(services.database, access.tenant)))
 

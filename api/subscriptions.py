@@ -53,7 +53,7 @@ class Operations:
         query: str | None,
         variable_values: dict[str, Any] | None = None,
         context_value: Connection | None = None,
-        root_value: object = None,
+        root_value: object = None,  # noqa: ARG002 -- the protocol's handler passes it
         operation_name: str | None = None,
     ) -> AsyncGenerator[ExecutionResult]:
         """The results of one operation, in the form that strawberry's handler takes them from a schema."""
@@ -129,7 +129,7 @@ class WebSockets(GraphQL[Connection, None]):
         self._max_message = max_message
         self._max_depth = max_depth
 
-    async def get_context(self, request: Request | WebSocket, response: Any) -> Connection:
+    async def get_context(self, request: Request | WebSocket, response: Any) -> Connection:  # noqa: ARG002
         """What is known of the connection when it opens."""
         token: str | None = None
         with suppress(CairnError):

@@ -83,9 +83,8 @@ async def main(file: Path) -> None:
             plain += theirs
             print(f"{one['id']}: Cairn {sum(mine) / len(mine):.1%}, BM25 alone {sum(theirs) / len(theirs):.1%}", flush=True)
     cairn_share, plain_share = sum(ours) / len(ours), sum(plain) / len(plain)
-    print(
-        f"recall@{AT} over {len(ours)} questions: Cairn {cairn_share:.1%}, BM25 alone {plain_share:.1%}, ratio {cairn_share / plain_share:.2f}"
-    )
+    ratio = cairn_share / plain_share
+    print(f"recall@{AT} over {len(ours)} questions: Cairn {cairn_share:.1%}, BM25 alone {plain_share:.1%}, ratio {ratio:.2f}")
 
 
 if __name__ == "__main__":

@@ -40,7 +40,7 @@ class Invalidator(Protocol):
 class NoCache:
     """An `Invalidator` for when there is no cache."""
 
-    async def begin(self, tags: frozenset[str]) -> bool:
+    async def begin(self, tags: frozenset[str]) -> bool:  # noqa: ARG002
         return True
 
     async def done(self, tags: frozenset[str]) -> None:

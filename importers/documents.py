@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import repeat
 from typing import IO, BinaryIO, cast
 
 import orjson
@@ -80,11 +81,16 @@ class Document:
         """Read all of it. Raises MalformedRDF with line and column, TooCostly for a subject or a number of graphs beyond the limits."""
         guard = self._guard()
         triples = 0
+        add, main = self._spool.add, 0
         try:
             for graph, statement in self._statements(guard):
                 guard.gap = 0
                 triples += 1
-                self._take(graph, statement, guard)
+                head, _, tail = statement.partition(" ")
+                if graph or len(statement) > MAX_IRI or "_:" in statement or _NO_BASE in statement:
+                    self._take(graph, head, tail, guard)
+                else:
+                    add(main, head, tail)
                 if not triples % _PROGRESS_STATEMENTS:
                     report(self._source.count, triples)
         except SyntaxError as error:
@@ -122,16 +128,16 @@ class Document:
 
             return _with_graphs(foreign.quads(guard, self._format.name))
         quads: Iterable[ox.Quad] = ox.parse(cast("IO[bytes]", guard), self._format.rdf, base_iri=base)
-        return _with_graphs(quads) if self._format.graphs else (("", str(quad)) for quad in quads)
+        return _with_graphs(quads) if self._format.graphs else zip(repeat(""), map(str, quads), strict=False)
 
-    def _take(self, graph: str, statement: str, guard: Guard) -> None:
-        head, _, tail = statement.partition(" ")
+    def _take(self, graph: str, head: str, tail: str, guard: Guard) -> None:
+        """Take in a statement that needs a closer look."""
         if len(tail) > MAX_IRI or len(head) > MAX_IRI:
             _check_lengths(head, tail, self._request.max_literal, guard)
-        if _NO_BASE in statement and f"<{_NO_BASE}" in statement and self._request.base is None:
+        if self._request.base is None and (f"<{_NO_BASE}" in head or f"<{_NO_BASE}" in tail):
             raise MalformedRDF(f"a relative IRI in the statement about {head}; {_HINTS[0][1]}", *guard.position)
         if head[0] == "_" or graph[:1] == "_" or ("_:" in tail and has_blank(tail)):
-            text = f"{graph}\t{statement}"
+            text = f"{graph}\t{head} {tail}"
             self._blanks.note(text if graph else f"<{self._request.graph}>{text}")
             self._waiting.write(f"{text}\n")
         else:

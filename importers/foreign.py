@@ -40,7 +40,7 @@ def quads(source: SupportsRead, plugin: str) -> Iterator[ox.Quad]:
         raise MalformedRDF(error.getMessage(), error.getLineNumber(), (error.getColumnNumber() or 0) + 1) from None
     except (MemoryError, MalformedRDF):
         raise
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 rdflib's plugins raise whatever they meet
         raise MalformedRDF(f"rdflib can't read this: {str(error)[:200]}", 1, 1) from None
     default = f" <{DATASET_DEFAULT_GRAPH_ID}> .\n".encode()
     for quad in ox.parse(io.BytesIO(text.replace(default, b" .\n")), ox.RdfFormat.N_QUADS):

@@ -63,7 +63,7 @@ def answer(document: Document, out: Answer) -> None:
         out.send(b"E", {"code": type(error).__name__, "message": error.message, "line": line, "column": column})
     except BrokenPipeError:
         raise
-    except Exception:
+    except Exception:  # noqa: BLE001 whatever it is goes to the log of the process that asked
         out.send(b"E", {"code": "Internal", "message": traceback.format_exc(), "line": None, "column": None})
 
 

@@ -52,16 +52,12 @@ class Spool:
 
     def add(self, graph: int, subject: str, statement: str) -> None:
         """Take in one statement: the subject's term, and predicate and object as N-Triples. Raises TooCostly as `groups` does."""
-        subjects = self._graphs.get(graph)
-        if subjects is None:
-            subjects = self._graphs[graph] = {}
+        try:
+            self._graphs[graph][subject].append(statement)
+        except KeyError:
+            self._graphs.setdefault(graph, {})[subject] = [statement]
             self._known.add(graph)
-        found = subjects.get(subject)
-        if found is None:
-            subjects[subject] = [statement]
             self._size += len(subject) + _SUBJECT_BYTES
-        else:
-            found.append(statement)
         self._size += len(statement) + _STATEMENT_BYTES
         if self._size > self._memory:
             self._flush()

@@ -146,7 +146,7 @@ async def test_a_retracted_fact_is_known_only_before(database: Database, writer:
 
 async def test_retraction_takes_no_instant_outside_the_record(database: Database, writer: Writer, root: Access) -> None:
     fact = await assert_fact(writer, root, lives_in("Rome"))
-    for at in (year(1999), now() + timedelta(days=1), datetime(2020, 1, 1)):
+    for at in (year(1999), now() + timedelta(days=1), datetime(2020, 1, 1)):  # noqa: DTZ001
         with pytest.raises(BadInput, match="at "):
             await retract_fact(writer, database, root, fact.id, at)
     assert await places(database, root) == ["Rome"]
@@ -212,7 +212,7 @@ async def test_evidence_must_be_readable(database: Database, writer: Writer, roo
         {"confidence": 1.5},
         {"confidence": float("nan")},
         {"valid_from": year(2020), "valid_to": year(2020)},
-        {"valid_from": datetime(2020, 1, 1)},
+        {"valid_from": datetime(2020, 1, 1)},  # noqa: DTZ001
         {"valid_from": datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=9)))},
         {"evidence": ("a", "a")},
     ],

@@ -13,7 +13,7 @@ from cairn.errors import BadInput
 from cairn.graph.instants import check_instant, from_stamp, maybe_utc, stamp, utc
 
 ZONES = st.integers(-14 * 60, 14 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))
-INSTANTS = st.datetimes(min_value=datetime(2, 1, 1), max_value=datetime(9998, 1, 1), timezones=ZONES)
+INSTANTS = st.datetimes(min_value=datetime(2, 1, 1), max_value=datetime(9998, 1, 1), timezones=ZONES)  # noqa: DTZ001
 
 
 @given(INSTANTS)
@@ -34,7 +34,7 @@ def test_nothing_stays_nothing() -> None:
 @pytest.mark.parametrize(
     "instant",
     [
-        datetime(2026, 1, 1),
+        datetime(2026, 1, 1),  # noqa: DTZ001
         datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=1))),
         datetime(9999, 12, 31, 23, tzinfo=timezone(timedelta(hours=-2))),
     ],

@@ -323,8 +323,8 @@ async def test_lists_filter(database: Database, writer: Writer, root: Access) ->
         {"importance": 1.01},
         {"importance": float("nan")},
         {"expires_at": datetime(2001, 1, 1, tzinfo=UTC)},
-        {"occurred_at": datetime(2001, 1, 1)},
-        {"expires_at": datetime(2999, 1, 1)},
+        {"occurred_at": datetime(2001, 1, 1)},  # noqa: DTZ001
+        {"expires_at": datetime(2999, 1, 1)},  # noqa: DTZ001
         {"metadata": {"x": "y" * 65_536}},
         {"metadata": float("inf")},
         {"metadata": object()},

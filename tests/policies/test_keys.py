@@ -49,7 +49,7 @@ async def test_a_principal_that_would_be_somebody_else_is_refused(
 
 
 async def test_the_end_of_a_key_must_lie_ahead(writer: Writer, accesses: Accesses, admin: Access) -> None:
-    for instant in (now(), datetime(2020, 1, 1, tzinfo=UTC), datetime(2200, 1, 1)):
+    for instant in (now(), datetime(2020, 1, 1, tzinfo=UTC), datetime(2200, 1, 1)):  # noqa: DTZ001
         with pytest.raises(BadInput):
             await create_key(writer, accesses, admin, "ada", expires_at=instant)
 
