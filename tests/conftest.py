@@ -132,7 +132,8 @@ def until() -> Callable[[Callable[[], object]], Any]:
 
 @asynccontextmanager
 async def _serve(app: Starlette) -> AsyncGenerator[str]:
-    listening = socket.create_server(("127.0.0.1", 0))
+    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listening.bind(("127.0.0.1", 0))
     config = uvicorn.Config(app, log_level="warning", lifespan="off", ws="websockets-sansio", timeout_graceful_shutdown=1)
     server = uvicorn.Server(config)
     serving = asyncio.create_task(server.serve([listening]))

@@ -14,7 +14,7 @@ import pytest
 from cairn.errors import BadInput, MalformedRDF
 from cairn.graph.rdf import Subject
 from cairn.importers.documents import Read, Request
-from cairn.importers.sandbox import parsing
+from cairn.importers.sandbox import Parsers
 from cairn.importers.sources import Source
 
 pytestmark = pytest.mark.anyio
@@ -27,7 +27,7 @@ async def chunks(parts: Iterable[bytes]) -> AsyncIterator[bytes]:
 
 async def parse(parts: Iterable[bytes] | AsyncIterator[bytes], format: str, folder: Path) -> tuple[Read, list[tuple[int, Subject]]]:
     source = Source("test", chunks=parts if isinstance(parts, AsyncIterator) else chunks(parts))
-    async with parsing(Request("t", "urn:g", format, None, 4 * 1024 * 1024), source, folder) as parse:
+    async with Parsers(folder).parsing(Request("t", "urn:g", format, None, 4 * 1024 * 1024), source) as parse:
         read = await parse.read(lambda _count, _triples: None)
         return read, [one async for some in parse.subjects() for one in some]
 
