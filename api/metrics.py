@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from starlette.requests import Request
@@ -15,17 +17,27 @@ class Metrics:
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
-        self._requests = Counter("cairn_http_requests", "HTTP requests by status.", ["status"], registry=self._registry)
-        self._queries = Counter("cairn_queries", "GraphQL queries by where their answer came from.", ["cache"], registry=self._registry)
+        requests = Counter("cairn_http_requests", "HTTP requests by status.", ["status"], registry=self._registry)
+        queries = Counter("cairn_queries", "GraphQL queries by where their answer came from.", ["cache"], registry=self._registry)
+
+        @cache
+        def requests_of(status: int) -> Counter:
+            return requests.labels(str(status))
+
+        @cache
+        def queries_of(level: str) -> Counter:
+            return queries.labels(level)
+
+        self._requests, self._queries = requests_of, queries_of
         self._seconds = Histogram("cairn_http_request_seconds", "How long HTTP requests took.", buckets=_SECONDS, registry=self._registry)
         self.websockets = Gauge("cairn_websockets", "Open WebSocket connections.", registry=self._registry)
 
-    def count(self, status: int, cache: str | None, seconds: float) -> None:
-        """Count one HTTP request; `cache` is its answer's X-Cache."""
-        self._requests.labels(str(status)).inc()
+    def count(self, status: int, level: str | None, seconds: float) -> None:
+        """Count one HTTP request; `level` is its answer's X-Cache."""
+        self._requests(status).inc()
         self._seconds.observe(seconds)
-        if cache is not None:
-            self._queries.labels(cache).inc()
+        if level is not None:
+            self._queries(level).inc()
 
     async def page(self, request: Request) -> Response:  # noqa: ARG002 -- an endpoint
         """The endpoint, in Prometheus' text format."""

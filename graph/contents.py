@@ -86,9 +86,9 @@ async def ensure_contents(writer: Writer, access: Access, iris: Sequence[str]) -
     def settle(results: Results) -> Settled:
         new = [row for row in results[0] if row["isNew"]]
         entries = tuple(Entry("graph.create", f"graph:{row['iri']}", None, EMPTY) for row in new)
-        return Settled([row["iri"] for row in new], entries, (Event("catalog", access.tenant, access.tenant),) if new else ())
+        return Settled(list(results[0]), entries, (Event("catalog", access.tenant, access.tenant),) if new else ())
 
-    await writer.apply(
+    found = await writer.apply(
         Change(
             tenant=access.tenant,
             actor=access.principal,
@@ -100,7 +100,7 @@ async def ensure_contents(writer: Writer, access: Access, iris: Sequence[str]) -
             tags=frozenset({f"{access.tenant}/graphs"}),
         )
     )
-    return await find_contents(writer.database, access.tenant, iris)
+    return {row["iri"]: _content(row) for row in found}
 
 
 async def stored_hashes(database: Database, graph: int) -> AsyncIterator[tuple[str, str]]:

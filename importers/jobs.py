@@ -11,7 +11,6 @@ import logging
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from ..errors import CairnError, Conflict, Internal, MalformedRDF, Unavailable
 from ..graph.access import Access
@@ -37,7 +36,7 @@ from ..settings import Settings
 from .documents import Read, Request
 from .formats import detect, named
 from .rdf import RdfImport, Tally
-from .sandbox import parsing
+from .sandbox import Parsers
 from .sources import Source, default_graph, display_name, is_url, opened
 
 log = logging.getLogger("cairn.importers")
@@ -98,6 +97,8 @@ class ImportJobs:
         self._settings = settings
         self._jobs: dict[str, _Job] = {}
         self._room = asyncio.Semaphore(_AT_ONCE)
+        self._folder = settings.data_dir / "spool"
+        self._parsers = Parsers(self._folder)
 
     async def start(self, access: Access, wish: Wish, idempotency_key: str | None = None) -> Import:
         """Start an import in the background and return it, RUNNING.
@@ -169,6 +170,7 @@ class ImportJobs:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await self._parsers.close()
 
     async def _found(self, access: Access, id: str) -> Import:
         known = await find_import(self._database, access, id)
@@ -211,11 +213,14 @@ class ImportJobs:
         format = detect(source.name, source.media_type, job.wish.format).name
         job.move(replace(job.now, format=format, bytes_total=source.total))
         request = Request(job.now.tenant, job.now.graph, format, job.wish.base or source.base, self._settings.import_max_literal_bytes)
+        self._settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        private_folder(self._folder)
         work = RdfImport(self._database, self._writer, job.access, self._settings.import_batch, job.tally)
-        async with parsing(request, source, self._folder()) as parse:
-            read = await work.read(parse)
+        async with self._parsers.parsing(request, source) as parse:
+            read = await work.read(parse, job.now.graph)
             graphs = self._allowed(job, read)
-            await claim_graphs(self._writer, job.access, job.now, sorted({job.now.graph, *graphs}))
+            if len(graphs) > 1:
+                await claim_graphs(self._writer, job.access, job.now, sorted(graphs))
             await work.write(parse, read, {"source": job.now.source, "importId": job.now.id})
         return graphs
 
@@ -260,10 +265,7 @@ class ImportJobs:
         if ended.status is Status.DONE:
             for listener in self.listeners:
                 listener(ended)
-
-    def _folder(self) -> Path:
-        self._settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-        return private_folder(self._settings.data_dir / "spool")
+            await self._parsers.warm()
 
 
 def _failed(state: Import, error: CairnError) -> Import:

@@ -23,6 +23,8 @@ from .sandbox import Parsing
 
 _CHARACTERS = 8 * 1024 * 1024
 """Literals in one batch, whatever the number of triples."""
+_FIRST = 4
+"""The first batch of a graph is this part of a whole one."""
 _UNREAD = 20
 """What a stored subject counts for in a batch before it was read, in triples."""
 
@@ -61,11 +63,17 @@ class RdfImport:
         self._access = access
         self._batch = batch
         self._report = report
+        self._names = Names(set(), set())
+        self._contents: dict[str, Content] = {}
         self.tally = Tally()
 
-    async def read(self, parse: Parsing) -> Read:
-        """Read the document. Raises MalformedRDF with line and column. Until it returns nothing was changed."""
-        read = await parse.read(lambda count, triples: self._tell(bytes=count, triples=triples))
+    async def read(self, parse: Parsing, graph: str) -> Read:
+        """Read the document, whose default graph is `graph`. Raises MalformedRDF with line and column. Nothing is changed yet."""
+        read, self._names, self._contents = await asyncio.gather(
+            parse.read(lambda count, triples: self._tell(bytes=count, triples=triples)),
+            read_names(self._database),
+            find_contents(self._database, self._access.tenant, [graph]),
+        )
         self._tell(bytes=read.bytes, triples=read.triples, sha256=read.sha256)
         return read
 
@@ -74,47 +82,46 @@ class RdfImport:
 
         Raises Conflict when somebody else changes one of the graphs meanwhile. Batches that were committed before an error stay.
         """
-        names = await read_names(self._database)
-        contents = await find_contents(self._database, self._access.tenant, read.graphs)
-        missing = [iri for number, iri in enumerate(read.graphs) if iri not in contents and (number or read.default)]
-        if missing:
-            contents |= await ensure_contents(self._writer, self._access, missing)
+        spoken = read.graphs if read.default else read.graphs[1:]
+        if any(iri not in self._contents for iri in spoken):
+            self._contents |= await ensure_contents(self._writer, self._access, spoken)
         subjects = _Subjects(parse.subjects())
         for number, iri in enumerate(read.graphs):
-            if iri in contents:
-                await self._update(contents[iri], subjects.of(number), names, about)
+            if iri in self._contents:
+                await self._update(self._contents[iri], subjects.of(number), about)
 
-    async def _update(self, content: Content, subjects: AsyncIterator[Subject], names: Names, about: Row) -> None:
-        """One batch is being written while the next is prepared."""
+    async def _update(self, content: Content, subjects: AsyncIterator[Subject], about: Row) -> None:
+        """One batch is being written while the next is prepared. The first is small, so that writing begins early."""
         waiting = _Waiting()
+        most = self._batch // _FIRST
         writing: asyncio.Future[None] = asyncio.ensure_future(asyncio.sleep(0))
         try:
             async for key, new, stored in _differences(stored_hashes(self._database, content.number), subjects):
                 waiting.put(key, new, stored)
-                if waiting.triples >= self._batch or waiting.characters >= _CHARACTERS:
+                if waiting.triples >= most or waiting.characters >= _CHARACTERS:
                     await writing
-                    writing = asyncio.ensure_future(self._apply(content, waiting, names, about))
-                    waiting = _Waiting()
+                    writing = asyncio.ensure_future(self._apply(content, waiting, about))
+                    waiting, most = _Waiting(), self._batch
             await writing
         finally:
             writing.cancel()
             await asyncio.gather(writing, return_exceptions=True)
-        await self._apply(content, waiting, names, about)
+        await self._apply(content, waiting, about)
 
-    async def _apply(self, content: Content, waiting: _Waiting, names: Names, about: Row) -> None:
+    async def _apply(self, content: Content, waiting: _Waiting, about: Row) -> None:
         keys = [key for key, _, stored in waiting.subjects if stored]
         known = await read_subjects(self._database, content.number, keys) if keys else {}
         edits = [Edit(known.get(key), new) for key, new, _ in waiting.subjects]
         small = [edit for edit in edits if edit.size <= 2 * self._batch]
         if small:
-            await self._commit(content, small, names, about)
+            await self._commit(content, small, about)
         for edit in edits:
             if edit.size > 2 * self._batch:
                 for piece in pieces(self._access.tenant, edit, self._batch):
-                    await self._commit(content, [piece], names, about)
+                    await self._commit(content, [piece], about)
 
-    async def _commit(self, content: Content, edits: list[Edit], names: Names, about: Row) -> None:
-        difference = await apply(self._writer, self._access, names, content, edits, about)
+    async def _commit(self, content: Content, edits: list[Edit], about: Row) -> None:
+        difference = await apply(self._writer, self._access, self._names, content, edits, about)
         self._tell(added=self.tally.added + difference.added, removed=self.tally.removed + difference.removed)
 
     def _tell(self, **values: int | str) -> None:

@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import socket
 import sys
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
-from dataclasses import asdict
+from contextlib import ExitStack, asynccontextmanager, suppress
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from .. import errors
 from ..errors import CairnError, Internal, MalformedRDF, TooCostly
 from ..graph.rdf import Subject
 from .documents import Read, Request
-from .parser import HEADER
+from .parser import HEADER, frame
 from .sources import Source
 
 log = logging.getLogger("cairn.importers")
@@ -76,53 +77,111 @@ class Parsing:
         return kind, content
 
 
-@asynccontextmanager
-async def parsing(request: Request, source: Source, folder: Path) -> AsyncGenerator[Parsing]:
-    """Start parsing `source`. Temporary files go to `folder`. The process ends with this block."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-P",
-        "-m",
-        "cairn.importers.parser",
-        orjson.dumps(asdict(request)).decode(),
-        str(MEMORY),
-        stdin=source.file if source.file is not None else asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,
-        limit=_AHEAD,
-        env={**os.environ, "TMPDIR": str(folder), "SQLITE_TMPDIR": str(folder)},
-    )
-    feeding = asyncio.create_task(_feed(process, source))
-    try:
-        parse = Parsing(process)
-        yield parse
-    except _GaveUp:
-        (failed,) = await asyncio.gather(feeding, return_exceptions=True)
-        if failed is not None:
-            raise failed from None
-        raise
-    finally:
-        feeding.cancel()
+@dataclass(frozen=True, slots=True)
+class _Parser:
+    """A process that waits for a document, and our end of the socket that is its standard input."""
+
+    process: asyncio.subprocess.Process
+    socket: socket.socket
+
+    def kill(self) -> None:
         with suppress(ProcessLookupError):
-            process.kill()
-        await asyncio.gather(feeding, process.wait(), return_exceptions=True)
+            self.process.kill()
+
+    async def end(self) -> None:
+        self.kill()
+        await self.process.wait()
+        self.socket.close()
 
 
-async def _feed(process: asyncio.subprocess.Process, source: Source) -> None:
-    """Pass a source that is no file to the process. A failure of the source ends the document early and is raised instead of that."""
-    if process.stdin is None or source.chunks is None:
-        return
+class Parsers:
+    """Starts parsing processes, one a document, and keeps one ready when `warm` was called. Temporary files go to `folder`."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._spare: _Parser | None = None
+        self._closed = False
+
+    async def warm(self) -> None:
+        """Have a process ready, so that the next document need not wait for one."""
+        if self._spare is not None or self._closed:
+            return
+        made = await self._start()
+        if self._spare is None and not self._closed:
+            self._spare = made
+        else:  # another job was quicker, or the end came
+            await made.end()
+
+    async def close(self) -> None:
+        """End the process that was ready."""
+        self._closed = True
+        spare, self._spare = self._spare, None
+        if spare is not None:
+            await spare.end()
+
+    @asynccontextmanager
+    async def parsing(self, request: Request, source: Source) -> AsyncGenerator[Parsing]:
+        """Start parsing `source`. The process ends with this block."""
+        parser, self._spare = self._spare, None
+        if parser is None or parser.process.returncode is not None:
+            parser = await self._start()
+        feeding = asyncio.create_task(_feed(parser, request, source))
+        try:
+            yield Parsing(parser.process)
+        except _GaveUp:
+            (failed,) = await asyncio.gather(feeding, return_exceptions=True)
+            if failed is not None:
+                raise failed from None
+            raise
+        finally:
+            parser.kill()
+            feeding.cancel()
+            await asyncio.gather(feeding, return_exceptions=True)
+            await parser.end()
+
+    async def _start(self) -> _Parser:
+        ours, theirs = socket.socketpair()
+        with theirs, ExitStack() as stack:
+            stack.enter_context(ours)
+            process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-P",
+                "-m",
+                "cairn.importers.parser",
+                str(MEMORY),
+                stdin=theirs.fileno(),
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.DEVNULL,
+                limit=_AHEAD,
+                env={**os.environ, "TMPDIR": str(self._folder), "SQLITE_TMPDIR": str(self._folder)},
+            )
+            stack.pop_all()
+        return _Parser(process, ours)
+
+
+async def _feed(parser: _Parser, request: Request, source: Source) -> None:
+    """Pass the request and the document. A failure of the source ends the document early, and is raised instead of what that causes."""
+    header = frame(b"Q", asdict(request))
     try:
-        async for chunk in source.chunks:
-            process.stdin.write(chunk)
-            await process.stdin.drain()
+        if source.file is not None:
+            socket.send_fds(parser.socket, [header], [source.file.fileno()])
+            return
+        parser.socket.setblocking(False)
+        loop = asyncio.get_running_loop()
+        await loop.sock_sendall(parser.socket, header)
+        async for chunk in source.chunks or _nothing():
+            await loop.sock_sendall(parser.socket, chunk)
+        parser.socket.shutdown(socket.SHUT_WR)
     except (BrokenPipeError, ConnectionResetError):
         return
     except BaseException:
-        process.kill()
+        parser.kill()
         raise
-    finally:
-        process.stdin.close()
+
+
+async def _nothing() -> AsyncIterator[bytes]:
+    for chunk in ():
+        yield chunk
 
 
 def _error(content: dict[str, Any]) -> CairnError:

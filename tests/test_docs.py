@@ -102,6 +102,14 @@ def anchors(page: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", heading).strip().lower().replace(" ", "-") for heading in headings}
 
 
+def test_the_guide_shows_every_operation(schema: GraphQLSchema) -> None:
+    text = (ROOT / "docs" / "graphql.md").read_text("utf-8")
+    shown = "\n".join(match["text"] for match in _BLOCK.finditer(text) if match["language"] == "graphql")
+    for root in (schema.query_type, schema.mutation_type, schema.subscription_type):
+        assert root is not None
+        assert [name for name in root.fields if not re.search(rf"\b{name}\b", shown)] == []
+
+
 def test_every_guide_is_in_the_index() -> None:
     index = (ROOT / "docs" / "README.md").read_text("utf-8")
     guides = {page.name for page in (ROOT / "docs").glob("*.md")} - {"README.md"}
