@@ -127,9 +127,8 @@ async def _rule(world: World, verb: str) -> None:
 async def test_cached_answers_are_computed_answers_after_every_change(world: World) -> None:
     kept: dict[str, str] = {}
     remember = 'mutation($t: String!, $s: String) { remember(input: {agent: "ada", text: $t, scope: $s}) { id } }'
-    fact = (
-        'mutation { assertFact(input: {subject: "%s", predicate: "https://example.org/p", object: "full", scope: "public"}) { id } }' % MOON
-    )
+    assertion = f'subject: "{MOON}", predicate: "https://example.org/p", object: "full", scope: "public"'
+    fact = f"mutation {{ assertFact(input: {{ {assertion} }}) {{ id }} }}"
 
     async def remembered() -> None:
         kept["memory"] = (await world.change(remember, t="The Moon made the spring tide.", s="public"))["remember"]["id"]
