@@ -118,9 +118,7 @@ async def neighbours(
     return {key: page(links, first, _cursor) for key, links in found.items()}
 
 
-async def _literals(
-    database: Database, access: Access, keys: Sequence[str], predicates: Sequence[str] | None
-) -> dict[str, list[Literal]]:
+async def _literals(database: Database, access: Access, keys: Sequence[str], predicates: Sequence[str] | None) -> dict[str, list[Literal]]:
     collect_graphs(access.tenant, access.graphs)
     parameters: Row = {"keys": list(keys), "graphs": list(access.graphs), "predicates": predicates}
     found: dict[str, list[Literal]] = {}

@@ -73,4 +73,3 @@ async def curating(database: Database, writer: Writer, tenant: str, folder: Path
         yield Curator(database, writer, jobs, tenant, folder)
     finally:
         await jobs.close()
-

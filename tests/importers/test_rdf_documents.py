@@ -242,7 +242,9 @@ def test_entities_that_multiply_by_repetition_are_refused() -> None:
     assert "too long" in malformed(data, "rdfxml").message
 
 
-@pytest.mark.parametrize("declared", [b'<!ENTITY x SYSTEM "file:///etc/hostname">', b'<!ENTITY % x "y">', b'<!ENTITY x PUBLIC "p" "http://127.0.0.1:9/">'])
+@pytest.mark.parametrize(
+    "declared", [b'<!ENTITY x SYSTEM "file:///etc/hostname">', b'<!ENTITY % x "y">', b'<!ENTITY x PUBLIC "p" "http://127.0.0.1:9/">']
+)
 def test_external_and_parameter_entities_are_refused(declared: bytes) -> None:
     assert "entity" in malformed(b"<!DOCTYPE r [" + declared + b"]>\n" + XML + b"</rdf:RDF>", "rdfxml").message
 

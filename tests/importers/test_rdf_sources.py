@@ -67,7 +67,14 @@ async def test_files_are_for_administrators_or_in_the_folders_that_they_name(tmp
 
 async def test_what_is_no_file_can_not_be_read(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.ttl")
-    for place in (str(tmp_path), str(tmp_path / "pipe.ttl"), str(tmp_path / "missing.ttl"), "a\0b.ttl", "/dev/zero", "ftp://example.org/a.ttl"):
+    for place in (
+        str(tmp_path),
+        str(tmp_path / "pipe.ttl"),
+        str(tmp_path / "missing.ttl"),
+        "a\0b.ttl",
+        "/dev/zero",
+        "ftp://example.org/a.ttl",
+    ):
         with pytest.raises(BadInput):
             await content(place, ADMIN, Settings())
 
@@ -128,7 +135,9 @@ async def test_urls_that_do_not_answer_well_say_so(answer: Callable[[str], bytes
     assert "secret" not in caught.value.message
 
 
-@pytest.mark.parametrize("place", ["http://127.0.0.1:9/a.ttl", "http://nobody.invalid/a.ttl", "http:///a.ttl", "http://[::1/a.ttl", "https://127.0.0.1:9/"])
+@pytest.mark.parametrize(
+    "place", ["http://127.0.0.1:9/a.ttl", "http://nobody.invalid/a.ttl", "http:///a.ttl", "http://[::1/a.ttl", "https://127.0.0.1:9/"]
+)
 async def test_urls_without_a_server_say_so(place: str) -> None:
     with pytest.raises(BadInput):
         await content(place, ADMIN, Settings(import_timeout=2))
@@ -136,6 +145,12 @@ async def test_urls_without_a_server_say_so(place: str) -> None:
 
 async def test_private_networks_are_for_administrators() -> None:
     async with server(lambda _: response(TURTLE)) as address:
-        for place in (address, address.replace("127.0.0.1", "localhost"), "http://169.254.169.254/latest/meta-data", "http://[::1]:9/", "http://10.0.0.1/"):
+        for place in (
+            address,
+            address.replace("127.0.0.1", "localhost"),
+            "http://169.254.169.254/latest/meta-data",
+            "http://[::1]:9/",
+            "http://10.0.0.1/",
+        ):
             with pytest.raises(Forbidden, match="private"):
                 await content(place, GUEST, Settings(import_timeout=2))
