@@ -43,7 +43,7 @@ def settings(**overrides: Any) -> Settings:
 def run(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
     """Run `work`; an error on purpose ends the process with 1 and its message, Ctrl-C with 130."""
     try:
-        return anyio.run(work)
+        return anyio.run(work, backend_options={"use_uvloop": sys.platform != "win32"})
     except CairnError as error:
         err.print(error.message, highlight=False, markup=False, style="red")
         sys.exit(1)

@@ -31,10 +31,10 @@ _PAUSE = 0.25
 
 
 class Invalidator(Protocol):
-    """What tells the query cache. `begin` runs before the commit and answers whether the cache was reached, `done` after it."""
+    """What tells the query cache. `begin` runs before the commit, `done` after it; each answers False when the cache was not reached."""
 
     async def begin(self, tags: frozenset[str]) -> bool: ...
-    async def done(self, tags: frozenset[str]) -> object: ...
+    async def done(self, tags: frozenset[str]) -> bool | None: ...
 
 
 class NoCache:
@@ -153,7 +153,7 @@ class Writer:
                 return
             callers[0].error = _as_cairn_error(error)
         finally:
-            await self._invalidated(tags)
+            await self._invalidated(tags, sorted({caller.change.tenant for caller in callers}))
         await self._tell(callers)
         for caller in callers:
             _answer(caller)
@@ -164,9 +164,16 @@ class Writer:
         await self._commit(callers[:middle], name)
         await self._commit(callers[middle:], name)
 
-    async def _invalidated(self, tags: frozenset[str]) -> None:
+    async def _invalidated(self, tags: frozenset[str], tenants: list[str]) -> None:
+        """Tell the cache that the change is committed; where it can't be told any more, tell every replica through the graph."""
+
+        async def generation(transaction: AsyncManagedTransaction) -> None:
+            await run(transaction, _CYPHER["cache_generations"], {"tenants": tenants})
+
         try:
-            await self.invalidator.done(tags)
+            if await self.invalidator.done(tags) is False:
+                await self.database.write(generation)
+                await self.invalidator.done(tags)
         except Exception:
             log.exception("the query cache could not be told that a change was committed")
 

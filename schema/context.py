@@ -60,6 +60,11 @@ class Context:
         """Look at the permissions again, after a change that may have made a scope or a graph: what was just written is readable."""
         self.access = await self.services.accesses.get(self.access.tenant, self.access.principal)
 
+    def start_over(self, access: Access) -> None:
+        """Go on with these permissions and nothing looked up before: each event of a subscription is an operation of its own."""
+        self.access = access
+        self.loaders = Loaders()
+
     @property
     def database(self) -> Database:
         """The graph database."""

@@ -219,4 +219,5 @@ class MemorySubscription:
             access = await context.services.accesses.get(context.access.tenant, context.access.principal)
             found = await verbs.memories_by_id(context.database, access, [event.id])
             if event.id in found:
+                context.start_over(access)
                 yield memory(found[event.id])

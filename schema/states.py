@@ -97,4 +97,5 @@ class StateSubscription:
                 continue
             found = await verbs.get_state(context.database, access, agent, event.key, event.version)
             if found:
+                context.start_over(access)
                 yield state(found)

@@ -62,8 +62,10 @@ def test_the_wheel_holds_the_package_and_nothing_else(tmp_path: Path) -> None:
     assert {top for top in tops if not top.endswith(".dist-info")} == {"cairn"}
     expected = {str(Path("cairn", path.relative_to(ROOT))) for path in SOURCES}
     expected |= {f"cairn/{path.name}" for path in ROOT.glob("*.py")}
-    expected |= {str(Path("cairn", path.relative_to(ROOT))) for floor in FLOORS for path in (ROOT / floor).rglob("*.cypher")}
-    assert expected <= set(names)
+    data = {".cypher", ".lua", ".graphql", ".conf", ".csv", ".json", ".ttl", ".html", ".js", ".css"}
+    files = (path for floor in FLOORS for path in (ROOT / floor).rglob("*") if path.suffix in data and "__pycache__" not in path.parts)
+    expected |= {str(Path("cairn", path.relative_to(ROOT))) for path in files}
+    assert not expected - set(names)
     assert "cairn/py.typed" in names
 
 
