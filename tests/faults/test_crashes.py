@@ -54,7 +54,8 @@ async def test_neo4j_is_killed_amid_a_thousand_writes(tmp_path: Path) -> None:
         writer, database = cairn.services.writer, cairn.services.database
         access = everything("default")
         await register_agent(writer, access, "ada", "Ada")
-        (neo4j,) = (p for p in psutil.Process().children(recursive=True) if any("Neo4jCommunity" in part for part in p.cmdline()))
+        children = psutil.Process().children(recursive=True)
+        (neo4j,) = (child for child in children if child.name() == "java" and any(str(tmp_path) in part for part in child.cmdline()))
         acknowledged: set[str] = set()
         waiting = iter(range(WRITES))
 
