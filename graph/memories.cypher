@@ -87,6 +87,7 @@ CALL (origin) {
   RETURN m, 2.0 AS closeness
   UNION ALL
   MATCH (origin)-[:MENTIONS]->(r:Resource)
+  WHERE (EXISTS { (r)-[d:DESCRIBED_IN]->() WHERE d.graph IN $graphs } OR EXISTS { (r)-[l]-(:Resource) WHERE l.g IN $graphs })
   WITH origin, collect(DISTINCT r)[..20] AS resources
   UNWIND resources AS r
   MATCH (r)<-[:MENTIONS]-(m:Memory)

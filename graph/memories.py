@@ -148,6 +148,9 @@ async def list_memories(
 ) -> Page[Memory]:
     """A page of readable memories, newest first."""
     check_first(first)
+    asked = {"Memory.session": only.session, "Memory.speaker": only.speaker, "Memory.externalId": only.external_id}
+    if any(value is not None and name in access.hidden_fields for name, value in asked.items()):
+        return Page((), (), more=False)  # who may not see a value may not find it out by asking for it
     start = start_of(after)
     tags.collect_each(access.tenant, "memories", access.scopes)
     parameters: Row = {
@@ -189,6 +192,8 @@ async def related(database: Database, access: Access, ids: Sequence[str], first:
     check_first(first)
     tags.collect_each(access.tenant, "memories", access.scopes)
     found: dict[str, list[Memory]] = {id: [] for id in ids}
-    for row in await database.read(_CYPHER["memories_related"], {**_base(access), "ids": list(ids), "limit": first}):
+    for row in await database.read(
+        _CYPHER["memories_related"], {**_base(access), "ids": list(ids), "limit": first, "graphs": list(access.graphs)}
+    ):
         found[row["origin"]].append(_read(row))
     return found

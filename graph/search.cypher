@@ -12,6 +12,7 @@ CALL () {
   UNION ALL
   UNWIND $resources AS resource
   MATCH (r:Resource {key: resource})
+  WHERE (EXISTS { (r)-[d:DESCRIBED_IN]->() WHERE d.graph IN $graphs } OR EXISTS { (r)-[l]-(:Resource) WHERE l.g IN $graphs })
   CALL (r) {
     MATCH (r)<-[:MENTIONS]-(m:Memory)
     WHERE m.tenant = $tenant AND m.scope IN $scopes

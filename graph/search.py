@@ -62,6 +62,7 @@ def _parameters(access: Access, question: Question, scopes: Sequence[str], bread
     return {
         "tenant": access.tenant,
         "scopes": list(scopes),
+        "graphs": list(access.graphs),
         "terms": lucene_query(access.tenant, scopes, question.terms),
         "embedding": None if question.embedding is None else list(question.embedding),
         "resources": list(question.resources),

@@ -217,6 +217,8 @@ class MemorySubscription:
             if agent not in (None, event.agent) or session not in (None, event.session):
                 continue
             access = await context.services.accesses.get(context.access.tenant, context.access.principal)
+            if session is not None and "Memory.session" in access.hidden_fields:
+                continue
             found = await verbs.memories_by_id(context.database, access, [event.id])
             if event.id in found:
                 context.start_over(access)

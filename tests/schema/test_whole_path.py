@@ -160,6 +160,19 @@ async def test_a_hidden_field_is_null_and_can_not_be_searched(client: Client) ->
     assert (await client.execute(RECALL, {"q": "sluice"}, token)).data["recall"]["hits"] == []
 
 
+async def test_a_hidden_field_can_not_be_found_out_by_filtering(client: Client) -> None:
+    await ada(client)
+    await done(client, REMEMBER, i={"agent": "ada", "text": "Noon.", "scope": "public", "speaker": "Watch"})
+    token = await key_for(client, "rita", "reader")
+    ask = '{ memories(filter: {speaker: "Watch"}) { nodes { speaker } } }'
+    assert (await client.execute(ask, token=token)).data["memories"]["nodes"] == [{"speaker": "Watch"}]
+    rule = {"subject": "rita", "object": "field:Memory.speaker", "action": "read", "effect": "DENY"}
+    await done(client, "mutation($r: RuleInput!) { addRule(input: $r) { version } }", r=rule)
+    assert (await client.execute(ask, token=token)).data["memories"]["nodes"] == []
+    why = (await client.execute(RECALL, {"q": "What did Watch say at noon?"}, token)).data["recall"]["hits"][0]["why"]
+    assert why["speaker"]["value"] == 0
+
+
 async def test_forgetting_and_erasing(client: Client) -> None:
     await ada(client)
     memory = (await done(client, REMEMBER, i={"agent": "ada", "text": "Secret."}))["remember"]["id"]
