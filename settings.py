@@ -72,6 +72,6 @@ class Settings(BaseSettings):
     import_roots: tuple[Path, ...] = Field(
         default=(), description="Folders from which principals without `admin` on `import` may import files (JSON list)."
     )
-    import_batch: int = Field(default=5_000, gt=0, description="Triples in one transaction of an import.")
+    import_batch: int = Field(default=20_000, gt=0, description="Triples in one transaction of an import.")
     import_max_literal_bytes: int = Field(default=4 * 1024 * 1024, gt=0, description="The longest literal an import accepts.")
     import_timeout: float = Field(default=30.0, gt=0, description="Seconds without a byte after which an import from a URL gives up.")

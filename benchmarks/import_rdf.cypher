@@ -4,3 +4,9 @@ WHERE n.tenant STARTS WITH 'bench-' OR (n:Resource AND n.tenant IS NULL)
 WITH n LIMIT 5000
 DETACH DELETE n
 RETURN count(*) AS gone;
+
+// kept: what rdflib-neo4j left in the graph: values of properties, labels but its own, and links
+MATCH (n:Resource) WHERE n.uri IS NOT NULL
+WITH sum(size([name IN keys(n) WHERE name <> 'uri'])) AS values, sum(size(labels(n)) - 1) AS labels
+MATCH (:Resource)-[r]->(:Resource)
+RETURN values + labels + count(r) AS kept;

@@ -4,7 +4,8 @@
 
 Same file, same server, same run; both are warmed up, then take turns, each with an empty graph. Cairn's import is whole: parsed in its
 own process, deduplicated, written with ledger entries, full-text index and projected labels; its export is compared with the file.
-rdflib-neo4j runs with its batched store and keeps neither language tags nor all values of a property. Needs `pip install cairn[bench]`.
+rdflib-neo4j runs with its batched store, which keeps no language tag and one value of a property: how many statements are in the graph
+afterwards stands beside its figure. Needs `pip install cairn[bench]`.
 """
 
 from __future__ import annotations
@@ -40,17 +41,16 @@ from cairn.settings import Settings
 THESAURUS = Path(__file__).resolve().parents[2] / "shared" / "data" / "rdf" / "unesco-thesaurus.ttl"
 BOUND = 30_000
 RATIO = 2.5
-WARM_UPS = 2
+WARM_UPS = 3
 GRAPH = "urn:bench:thesaurus"
 _CYPHER = parse((Path(__file__).parent / "import_rdf.cypher").read_text(encoding="utf-8"))
 
 
-async def ours(database: Database, writer: Writer, settings: Settings, file: Path, expected: set[str] | None) -> float:
+async def ours(database: Database, writer: Writer, jobs: ImportJobs, folder: Path, file: Path, expected: set[str] | None) -> float:
     """Seconds of one import into a tenant of its own; with `expected`, the export is compared with it."""
     tenant = f"bench-{new_id()}"
     await create_tenant(writer, tenant, ())
     access = Access(tenant, "bench", decide=lambda _o, _a: Decision(True))
-    jobs = ImportJobs(database, writer, settings)
     started = time.perf_counter()
     job = await jobs.start(access, Wish(str(file), graph=GRAPH))
     ended = await jobs.wait(access, job.id)
@@ -59,7 +59,7 @@ async def ours(database: Database, writer: Writer, settings: Settings, file: Pat
         raise SystemExit(f"the import failed: {ended and ended.error}")
     if expected is not None:
         access = Access(tenant, "bench", graphs=tuple(number for _, number in (await read_catalog(database, tenant)).graphs))
-        found = b"".join([chunk async for chunk in export(database, access, settings.data_dir, "nt", GRAPH)])
+        found = b"".join([chunk async for chunk in export(database, access, folder, "nt", GRAPH)])
         if canonical(found, ox.RdfFormat.N_TRIPLES) != expected:
             raise SystemExit("what came out is not what went in")
         assert (await graphs_by_iri(database, access, [GRAPH]))[GRAPH].triples == len(expected)
@@ -95,10 +95,17 @@ def empty(running: Servers) -> None:
             pass
 
 
-async def compare(file: Path, rounds: int, batch: int | None) -> tuple[int, list[float], list[float]]:
-    """The number of triples, and the seconds of each round of ours and theirs."""
+def kept(running: Servers) -> int:
+    """The statements that rdflib-neo4j left in the graph."""
+    auth = (running.neo4j_user, running.neo4j_password) if running.neo4j_password else None
+    with GraphDatabase.driver(running.neo4j_uri, auth=auth) as driver, driver.session() as session:
+        return session.run(_CYPHER["kept"].text).single(strict=True)["kept"]
+
+
+async def compare(file: Path, rounds: int, batch: int | None) -> tuple[int, int, list[float], list[float]]:
+    """The number of triples, of those that rdflib-neo4j keeps, and the seconds of each round of ours and theirs."""
     expected = await asyncio.to_thread(lambda: canonical(file.read_bytes(), detect(file.name).rdf))
-    mine, other = list[float](), list[float]()
+    mine, other, left = list[float](), list[float](), 0
     with tempfile.TemporaryDirectory() as folder:
         settings = Settings(data_dir=Path(folder), neo4j_uri=None)
         settings = settings.model_copy(update={"import_batch": batch}) if batch else settings
@@ -106,15 +113,18 @@ async def compare(file: Path, rounds: int, batch: int | None) -> tuple[int, list
             where = (running.neo4j_uri, running.neo4j_user, running.neo4j_password, running.neo4j_database)
             async with connect(*where) as database, open_writer(database) as writer:
                 await migrate(database)
+                jobs = ImportJobs(database, writer, settings)
                 for number in range(WARM_UPS + rounds):
                     await asyncio.to_thread(empty, running)
-                    seconds = await ours(database, writer, settings, file, expected if number == 0 else None)
+                    seconds = await ours(database, writer, jobs, Path(folder), file, expected if number == 0 else None)
                     await asyncio.to_thread(empty, running)
                     reference = await asyncio.to_thread(theirs, running, file)
                     if number >= WARM_UPS:
                         mine.append(seconds)
                         other.append(reference)
-    return len(expected), mine, other
+                        left = await asyncio.to_thread(kept, running)
+                await jobs.close()
+    return len(expected), left, mine, other
 
 
 def show(name: str, triples: int, seconds: list[float]) -> float:
@@ -133,9 +143,10 @@ def main() -> None:
     arguments = parser.parse_args()
     if not arguments.file.is_file():
         sys.exit(f"there is no {arguments.file}; name an RDF file")
-    triples, mine, other = asyncio.run(compare(arguments.file, arguments.rounds, arguments.batch))
+    triples, left, mine, other = asyncio.run(compare(arguments.file, arguments.rounds, arguments.batch))
     print(f"{arguments.file.name}: {triples:,} distinct triples")
     figure, reference = show("cairn", triples, mine), show("rdflib-neo4j", triples, other)
+    print(f"rdflib-neo4j keeps {left:,} of the {triples:,} triples; in triples kept a second the ratio is {figure / reference * triples / left:.2f}")
     print(f"ratio {figure / reference:.2f} (at least {RATIO}); cairn at least {BOUND:,} triples/s: {'yes' if figure >= BOUND else 'NO'}")
 
 

@@ -114,11 +114,12 @@ class Batch:
         self._unlink(before, removed)
 
     def _link(self, one: Subject, links: Iterable[Sequence[str]]) -> None:
+        subject, nodes, found = one.key, self._nodes, self._links
         for predicate, key, iri in links:
-            self._nodes[key] = iri
-            self._links.append((one.key, predicate, key))
+            nodes[key] = iri
+            found.append((subject, predicate, key))
             if predicate == RDF_TYPE and (label := self.names.label_of(iri)) is not None:
-                self._labels.setdefault(label, []).append(one.key)
+                self._labels.setdefault(label, []).append(subject)
 
     def _unlink(self, one: Subject, links: Iterable[Sequence[str]]) -> None:
         for predicate, key, iri in links:

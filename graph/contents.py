@@ -8,8 +8,8 @@ and after.
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncIterator, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field, fields, replace
 
 from ..errors import Conflict, Forbidden, NotFound
 from .access import Access
@@ -33,7 +33,7 @@ EMPTY = SetHash().digest()
 
 @dataclass(slots=True)
 class Content:
-    """Where a named graph's content stands. `apply` moves it on."""
+    """Where a named graph's content stands. `prepare` moves it on."""
 
     iri: str
     number: int
@@ -44,9 +44,10 @@ class Content:
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
-    """Triples that a batch added and removed."""
+class Prepared:
+    """A batch that is ready to be committed, and the triples that it adds and removes."""
 
+    change: Change
     added: int
     removed: int
 
@@ -141,24 +142,23 @@ async def content_hash(database: Database, graph: int) -> str:
     return found.digest()
 
 
-async def apply(
-    writer: Writer, access: Access, names: Names, content: Content, edits: Iterable[Edit], about: Row | None = None
-) -> Difference:
-    """Commit edits of a graph as one change with one ledger entry, and move `content` on. `about` are properties for the graph.
+def prepare(access: Access, names: Names, content: Content, edits: Sequence[Edit], about: Row | None = None) -> Prepared:
+    """Edits of a graph as one change with one ledger entry. `about` are properties for the graph.
 
-    Raises Conflict, and changes nothing, when the graph no longer stands where `content` says.
+    `content` moves on at once, so that the next batch can be prepared while this one is being committed, in the same order. When a
+    commit fails, so do those that were prepared after it; nothing is half done.
     """
-    edits = list(edits)
     batch = Batch(access.tenant, content.number, names)
     moved = SetHash(content.set.state())
     moved.remove(_member(edit.before.key, edit.before.hash) for edit in edits if edit.before)
     moved.add(_member(edit.after.key, edit.after.hash) for edit in edits if edit.after)
     for edit in edits:
         batch.put(edit)
-    after = moved.digest()
-    triples, subjects = content.triples + batch.added - batch.removed, content.subjects + batch.subjects
-    row: Row = {"graph": content.number, "before": content.hash, "after": after, "content": moved.state()}
-    row |= {"triples": triples, "subjects": subjects, "about": about or {}}
+    before, after = content.hash, moved.digest()
+    content.hash, content.set = after, moved
+    content.triples, content.subjects = content.triples + batch.added - batch.removed, content.subjects + batch.subjects
+    row: Row = {"graph": content.number, "before": before, "after": after, "content": moved.state()}
+    row |= {"triples": content.triples, "subjects": content.subjects, "about": about or {}}
     steps = (Step(_CYPHER["contents_advance"], (row,)), *batch.steps())
 
     def check(rows: Sequence[Row]) -> None:
@@ -167,22 +167,35 @@ async def apply(
 
     def settle(results: Results) -> Settled:
         batch.check(steps, results)
-        return Settled(None, (Entry("graph.update", f"graph:{content.iri}", content.hash, after),))
+        return Settled(None, (Entry("graph.update", f"graph:{content.iri}", before, after),))
 
-    await writer.apply_alone(
-        Change(
-            tenant=access.tenant,
-            actor=access.principal,
-            policy_version=access.policy_version,
-            steps=steps,
-            check=check,
-            settle=settle,
-            tags=frozenset({f"{access.tenant}/graph/{content.number}", f"{access.tenant}/graphs"}),
-        ),
-        "import",
+    change = Change(
+        tenant=access.tenant,
+        actor=access.principal,
+        policy_version=access.policy_version,
+        steps=steps,
+        check=check,
+        settle=settle,
+        tags=frozenset({f"{access.tenant}/graph/{content.number}", f"{access.tenant}/graphs"}),
     )
-    content.hash, content.set, content.triples, content.subjects = after, moved, triples, subjects
-    return Difference(batch.added, batch.removed)
+    return Prepared(change, batch.added, batch.removed)
+
+
+async def commit(writer: Writer, prepared: Prepared) -> None:
+    """Commit one batch. Raises Conflict, and changes nothing, when the graph does not stand where the batch began."""
+    await writer.apply_alone(prepared.change, "import")
+
+
+async def apply(
+    writer: Writer, access: Access, names: Names, content: Content, edits: Sequence[Edit], about: Row | None = None
+) -> Prepared:
+    """Prepare one batch and commit it. `content` moves on when that went well. Raises as `commit` does."""
+    reached = replace(content)
+    prepared = prepare(access, names, reached, edits, about)
+    await commit(writer, prepared)
+    for one in fields(content):
+        setattr(content, one.name, getattr(reached, one.name))
+    return prepared
 
 
 def _member(key: str, digest: str) -> bytes:

@@ -78,21 +78,27 @@ CALL (agent) {
 RETURN m {.id, .externalId, .agent, .kind, .modality, .text, .speaker, .session, .scope, .importance, .occurredAt, .recordedAt, .expiresAt, .metadata, .hash} AS memory
 ORDER BY agent.id, m.recordedAt DESC, m.id DESC;
 
-// memories_related: readable memories next to each of several in their session, or that mention the same entity
+// memories_related: readable memories next to each of several in their session, or that mention the same entity, if the reader may see it
 UNWIND $ids AS id
 MATCH (origin:Memory {id: id})
 WHERE origin.tenant = $tenant AND origin.scope IN $scopes
 CALL (origin) {
+  WITH origin WHERE $sessions
   MATCH (origin)-[:NEXT]-(m:Memory)
   RETURN m, 2.0 AS closeness
   UNION ALL
-  MATCH (origin)-[:MENTIONS]->(r:Resource)
-  WHERE (EXISTS { (r)-[d:DESCRIBED_IN]->() WHERE d.graph IN $graphs } OR EXISTS { (r)-[l]-(:Resource) WHERE l.g IN $graphs })
-  WITH origin, collect(DISTINCT r)[..20] AS resources
-  UNWIND resources AS r
-  MATCH (r)<-[:MENTIONS]-(m:Memory)
-  WITH origin, r, m LIMIT 2000
-  RETURN m, 1.0 / (1 + COUNT { (r)<-[:MENTIONS]-() }) AS closeness
+  MATCH (origin)-[x:MENTIONS]->(r:Resource)
+  WHERE CASE WHEN x.speaker IS NULL THEN $texts ELSE $speakers END
+    AND (EXISTS { (r)-[d:DESCRIBED_IN]->() WHERE d.graph IN $graphs } OR EXISTS { (r)-[l]-(:Resource) WHERE l.g IN $graphs })
+  WITH DISTINCT r ORDER BY r.key LIMIT 20
+  CALL (r) {
+    MATCH (r)<-[x:MENTIONS]-(m:Memory)
+    WHERE m.scope IN $scopes AND CASE WHEN x.speaker IS NULL THEN $texts ELSE $speakers END
+    WITH DISTINCT m LIMIT 1000
+    RETURN collect(m) AS mentioning
+  }
+  UNWIND mentioning AS m
+  RETURN m, 1.0 / (1 + size(mentioning)) AS closeness
 }
 WITH origin, m, sum(closeness) AS closeness
 WHERE m <> origin AND m.scope IN $scopes AND (m.expiresAt IS NULL OR m.expiresAt > $now)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import Enum
 from typing import Any
@@ -13,6 +13,7 @@ from . import tags
 from .access import Access
 from .changes import Step, content_hash
 from .database import Database, Row
+from .graphs import collect_graphs
 from .instants import check_instant, maybe_utc, now, stamp, utc
 from .names import key
 from .pages import Page, check_first, decode, encode, page
@@ -77,6 +78,11 @@ class MemoryFilter:
     occurred_after: datetime | None = None
     occurred_before: datetime | None = None
 
+    def by_hidden(self, access: Access) -> bool:
+        """Whether it asks for a value of a field that is hidden from the caller, who could find the value out by asking."""
+        asked = {"Memory.session": self.session, "Memory.speaker": self.speaker, "Memory.externalId": self.external_id}
+        return any(value is not None and name in access.hidden_fields for name, value in asked.items())
+
 
 _ANY = MemoryFilter()
 
@@ -107,6 +113,12 @@ def from_row(row: Row) -> Memory:
         row["session"], row["scope"], row["importance"], utc(row["occurredAt"]), utc(row["recordedAt"]), maybe_utc(row["expiresAt"]),
         None if row["metadata"] is None else json.loads(row["metadata"]), row["hash"],
     )  # fmt: skip
+
+
+def as_seen(memory: Memory, access: Access) -> Memory:
+    """The memory without speaker and session where these are hidden from the caller, so that nothing is worked out from them."""
+    hidden = {name: None for name in ("speaker", "session") if f"Memory.{name}" in access.hidden_fields}
+    return replace(memory, **hidden) if hidden else memory
 
 
 def _read(row: Row) -> Memory:
@@ -146,13 +158,12 @@ async def memories_by_id(database: Database, access: Access, ids: Sequence[str])
 async def list_memories(
     database: Database, access: Access, first: int, after: str | None = None, only: MemoryFilter = _ANY
 ) -> Page[Memory]:
-    """A page of readable memories, newest first."""
+    """A page of readable memories, newest first; none when they are asked for by a field that is hidden from the caller."""
     check_first(first)
-    asked = {"Memory.session": only.session, "Memory.speaker": only.speaker, "Memory.externalId": only.external_id}
-    if any(value is not None and name in access.hidden_fields for name, value in asked.items()):
-        return Page((), (), more=False)  # who may not see a value may not find it out by asking for it
     start = start_of(after)
     tags.collect_each(access.tenant, "memories", access.scopes)
+    if only.by_hidden(access):
+        return Page((), (), more=False)
     parameters: Row = {
         **_base(access),
         "before": start.recorded_at,
@@ -188,12 +199,16 @@ async def memories_of_agents(
 
 
 async def related(database: Database, access: Access, ids: Sequence[str], first: int) -> dict[str, list[Memory]]:
-    """For each memory the readable ones that stand next to it in its session or mention what it mentions, nearest first."""
+    """For each memory the readable ones that stand next to it in its session or mention what it mentions, nearest first.
+
+    What the caller may not see relates nothing: neither entities of other graphs, nor texts, speakers and sessions that are hidden.
+    """
     check_first(first)
     tags.collect_each(access.tenant, "memories", access.scopes)
+    collect_graphs(access.tenant, access.graphs)
+    shown = {f"{name}s": f"Memory.{name}" not in access.hidden_fields for name in ("text", "speaker", "session")}
+    parameters: Row = {**_base(access), **shown, "graphs": list(access.graphs), "ids": list(ids), "limit": first}
     found: dict[str, list[Memory]] = {id: [] for id in ids}
-    for row in await database.read(
-        _CYPHER["memories_related"], {**_base(access), "ids": list(ids), "limit": first, "graphs": list(access.graphs)}
-    ):
+    for row in await database.read(_CYPHER["memories_related"], parameters):
         found[row["origin"]].append(_read(row))
     return found

@@ -12,10 +12,10 @@ CALL () {
   UNION ALL
   UNWIND $resources AS resource
   MATCH (r:Resource {key: resource})
-  WHERE (EXISTS { (r)-[d:DESCRIBED_IN]->() WHERE d.graph IN $graphs } OR EXISTS { (r)-[l]-(:Resource) WHERE l.g IN $graphs })
+  WHERE EXISTS { (r)-[d:DESCRIBED_IN]->() WHERE d.graph IN $graphs } OR EXISTS { (r)-[l]-(:Resource) WHERE l.g IN $graphs }
   CALL (r) {
-    MATCH (r)<-[:MENTIONS]-(m:Memory)
-    WHERE m.tenant = $tenant AND m.scope IN $scopes
+    MATCH (r)<-[x:MENTIONS]-(m:Memory)
+    WHERE m.tenant = $tenant AND m.scope IN $scopes AND ($speakers OR x.speaker IS NULL)
     RETURN DISTINCT m ORDER BY m.recordedAt DESC LIMIT $breadth
   }
   RETURN m, 0.0 AS bm25, 1 AS shared

@@ -13,8 +13,9 @@ from . import tags
 from .access import Access
 from .analysis import scope_key
 from .database import Database, Row
+from .graphs import collect_graphs
 from .instants import now
-from .memories import Kind, Memory, from_row
+from .memories import Kind, Memory, as_seen, from_row
 from .statements import load
 
 _CYPHER = load("search")
@@ -47,12 +48,14 @@ class Candidate:
 
 
 async def candidates(database: Database, access: Access, question: Question, breadth: int = BREADTH) -> list[Candidate]:
-    """Up to three times `breadth` readable candidates, in no order of merit."""
+    """Up to three times `breadth` readable candidates, in no order of merit, without the speakers and sessions that are hidden."""
     tags.collect_each(access.tenant, "memories", access.scopes)
+    if question.resources:
+        collect_graphs(access.tenant, access.graphs)
     found: dict[str, Candidate] = {}
     for scopes in _chunks(access.scopes):
         for row in await database.read(_CYPHER["search_candidates"], _parameters(access, question, scopes, breadth)):
-            memory = from_row(row["memory"])
+            memory = as_seen(from_row(row["memory"]), access)
             tags.collect_until(memory.expires_at)
             found[memory.id] = Candidate(memory, row["bm25"], row["cosine"], row["shared"])
     return list(found.values())
@@ -63,6 +66,7 @@ def _parameters(access: Access, question: Question, scopes: Sequence[str], bread
         "tenant": access.tenant,
         "scopes": list(scopes),
         "graphs": list(access.graphs),
+        "speakers": "Memory.speaker" not in access.hidden_fields,
         "terms": lucene_query(access.tenant, scopes, question.terms),
         "embedding": None if question.embedding is None else list(question.embedding),
         "resources": list(question.resources),

@@ -42,8 +42,8 @@ from .sources import Source, default_graph, display_name, is_url, opened
 log = logging.getLogger("cairn.importers")
 _AT_ONCE = 2
 """Imports of one process that work at the same time; others wait."""
-_TICK_SECONDS = 0.3
-_HEARTBEAT_TICKS = 20
+_TICK_SECONDS = 0.5
+_HEARTBEAT_TICKS = 12
 _POLL_SECONDS = 0.5
 
 

@@ -13,7 +13,17 @@ from dataclasses import dataclass, field, replace
 
 from ..graph.access import Access
 from ..graph.batches import Edit, pieces
-from ..graph.contents import Content, apply, ensure_contents, find_contents, read_names, read_subjects, stored_hashes
+from ..graph.contents import (
+    Content,
+    Prepared,
+    commit,
+    ensure_contents,
+    find_contents,
+    prepare,
+    read_names,
+    read_subjects,
+    stored_hashes,
+)
 from ..graph.database import Database, Row
 from ..graph.rdf import Subject
 from ..graph.vocabulary import Names
@@ -65,6 +75,7 @@ class RdfImport:
         self._report = report
         self._names = Names(set(), set())
         self._contents: dict[str, Content] = {}
+        self._writing: asyncio.Future[None] = asyncio.ensure_future(asyncio.sleep(0))
         self.tally = Tally()
 
     async def read(self, parse: Parsing, graph: str) -> Read:
@@ -91,22 +102,20 @@ class RdfImport:
                 await self._update(self._contents[iri], subjects.of(number), about)
 
     async def _update(self, content: Content, subjects: AsyncIterator[Subject], about: Row) -> None:
-        """One batch is being written while the next is prepared. The first is small, so that writing begins early."""
+        """The next batch is prepared while one is being written. The first is small, so that writing begins early."""
         waiting = _Waiting()
         most = self._batch // _FIRST
-        writing: asyncio.Future[None] = asyncio.ensure_future(asyncio.sleep(0))
         try:
             async for key, new, stored in _differences(stored_hashes(self._database, content.number), subjects):
                 waiting.put(key, new, stored)
                 if waiting.triples >= most or waiting.characters >= _CHARACTERS:
-                    await writing
-                    writing = asyncio.ensure_future(self._apply(content, waiting, about))
+                    await self._apply(content, waiting, about)
                     waiting, most = _Waiting(), self._batch
-            await writing
+            await self._apply(content, waiting, about)
+            await self._writing
         finally:
-            writing.cancel()
-            await asyncio.gather(writing, return_exceptions=True)
-        await self._apply(content, waiting, about)
+            self._writing.cancel()
+            await asyncio.gather(self._writing, return_exceptions=True)
 
     async def _apply(self, content: Content, waiting: _Waiting, about: Row) -> None:
         keys = [key for key, _, stored in waiting.subjects if stored]
@@ -114,15 +123,20 @@ class RdfImport:
         edits = [Edit(known.get(key), new) for key, new, _ in waiting.subjects]
         small = [edit for edit in edits if edit.size <= 2 * self._batch]
         if small:
-            await self._commit(content, small, about)
+            await self._write(prepare(self._access, self._names, content, small, about))
         for edit in edits:
             if edit.size > 2 * self._batch:
                 for piece in pieces(self._access.tenant, edit, self._batch):
-                    await self._commit(content, [piece], about)
+                    await self._write(prepare(self._access, self._names, content, [piece], about))
 
-    async def _commit(self, content: Content, edits: list[Edit], about: Row) -> None:
-        difference = await apply(self._writer, self._access, self._names, content, edits, about)
-        self._tell(added=self.tally.added + difference.added, removed=self.tally.removed + difference.removed)
+    async def _write(self, prepared: Prepared) -> None:
+        """Wait until the batch before is written, and begin with this one."""
+        await self._writing
+        self._writing = asyncio.ensure_future(self._commit(prepared))
+
+    async def _commit(self, prepared: Prepared) -> None:
+        await commit(self._writer, prepared)
+        self._tell(added=self.tally.added + prepared.added, removed=self.tally.removed + prepared.removed)
 
     def _tell(self, **values: int | str) -> None:
         self.tally = replace(self.tally, **values)

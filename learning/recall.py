@@ -13,7 +13,7 @@ import json
 import math
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
 
@@ -109,14 +109,8 @@ async def recall(database: Database, embedder: Embedder, access: Access, request
     )
     found = await candidates(database, access, question)
     goals = await _goal_closeness(embedder, found, goal_embeddings)
-    hits = rank([_as_seen(candidate, access) for candidate in found], request, goals)[: request.limit]
+    hits = rank(found, request, goals)[: request.limit]
     return Recall(recall_id(request, [hit.memory.id for hit in hits]), tuple(hits))
-
-
-def _as_seen(candidate: Candidate, access: Access) -> Candidate:
-    """The candidate without the speaker and session that are hidden from the caller, so that no score tells them."""
-    hidden = {name: None for name in ("speaker", "session") if f"Memory.{name}" in access.hidden_fields}
-    return replace(candidate, memory=replace(candidate.memory, **hidden)) if hidden else candidate
 
 
 async def _goal_closeness(embedder: Embedder, found: Sequence[Candidate], goals: Sequence[Sequence[float]]) -> list[float]:

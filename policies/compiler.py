@@ -21,6 +21,8 @@ from .ruleset import RuleSet
 
 _REMEMBERED = 8_192
 _NO = Decision(allowed=False)
+_NAMING = frozenset({"Memory.text", "Memory.speaker"})
+"""Fields that local entities get their names from: from whom one of these is hidden, so are local entities."""
 
 
 class Table:
@@ -121,8 +123,8 @@ def compile_access(rules: RuleSet, catalog: Catalog, principal: str, hideable: f
     """The `Access` of `principal` under these rules, for what the catalog lists. An id that can't be a principal's may do nothing."""
     table = Table(rules, principal)
     scopes = tuple(table.readable("memory", catalog.scopes))
-    graphs = _readable_graphs(table, catalog)
     hidden = table.hidden(hideable)
+    graphs = _readable_graphs(table, catalog, local=hidden.isdisjoint(_NAMING))
     return Access(
         tenant=rules.tenant,
         principal=principal,
@@ -138,11 +140,11 @@ def compile_access(rules: RuleSet, catalog: Catalog, principal: str, hideable: f
     )
 
 
-def _readable_graphs(table: Table, catalog: Catalog) -> tuple[int, ...]:
-    """Numbers of named graphs by their own permission, of scope graphs by that of the memory scope."""
-    named, local = dict(catalog.graphs), dict(catalog.scope_graphs)
+def _readable_graphs(table: Table, catalog: Catalog, *, local: bool) -> tuple[int, ...]:
+    """Numbers of named graphs by their own permission, of scope graphs, unless not `local`, by that of the memory scope."""
+    named, scoped = dict(catalog.graphs), dict(catalog.scope_graphs) if local else {}
     numbers = [named[iri] for iri in table.readable("graph", tuple(named))]
-    return tuple(sorted((*numbers, *(local[path] for path in table.readable("memory", tuple(local))))))
+    return tuple(sorted((*numbers, *(scoped[path] for path in table.readable("memory", tuple(scoped))))))
 
 
 def _fingerprint(table: Table, scopes: Sequence[str], graphs: Sequence[int], hidden: Iterable[str]) -> str:

@@ -94,6 +94,8 @@ class Entity:
         from .memories import memory
 
         context = info.context
+        if "Memory.text" in context.access.hidden_fields:
+            return nothing(after)
 
         async def batch(keys: list[str]) -> dict[str, Page[mention_verbs.Memory]]:
             return await mention_verbs.memories_mentioning(context.database, context.access, keys, first, after)

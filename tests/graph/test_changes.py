@@ -46,7 +46,7 @@ HELD = {"touchedAt", "heldAt", "policyLock", "catalogVersion"}
 """Properties that a statement sets to hold a node, or that count what other nodes tell."""
 
 WALKED = {
-    "agents.register_agent", "asserting.assert_fact", "asserting.retract_fact", "contents.apply", "contents.ensure_contents",
+    "agents.register_agent", "asserting.assert_fact", "asserting.retract_fact", "contents.prepare", "contents.ensure_contents",
     "feedback.give_feedback", "imports._change", "keys.revoke_key", "keys.store_first_key", "keys.store_key", "locals._same",
     "relinking.write_batch", "remembering.forget", "remembering.remember", "rules.apply_edit", "states.set_state",
     "tenants.create_tenant",
