@@ -146,9 +146,7 @@ def main() -> None:
     triples, left, mine, other = asyncio.run(compare(arguments.file, arguments.rounds, arguments.batch))
     print(f"{arguments.file.name}: {triples:,} distinct triples")
     figure, reference = show("cairn", triples, mine), show("rdflib-neo4j", triples, other)
-    print(
-        f"rdflib-neo4j keeps {left:,} of {triples:,} triples; in kept triples a second the ratio is {figure / reference * triples / left:.2f}"
-    )
+    print(f"rdflib-neo4j keeps {left:,} of {triples:,} triples; by triples kept the ratio is {figure / reference * triples / left:.2f}")
     print(f"ratio {figure / reference:.2f} (at least {RATIO}); cairn at least {BOUND:,} triples/s: {'yes' if figure >= BOUND else 'NO'}")
 
 

@@ -131,7 +131,7 @@ FOREACH (e IN CASE WHEN earlier IS NULL OR later IS NULL THEN [] ELSE [earlier] 
 FOREACH (s IN CASE WHEN session IS NULL OR earlier IS NULL THEN [] ELSE [session] END | CREATE (s)-[:LAST]->(earlier))
 DELETE en, ln, tail
 REMOVE m:Memory
-SET m:Forgotten, m.embedding = null, m.terms = null
+SET m:Forgotten, m.embedding = null, m.terms = null, m.heading = null, m.traits = null
 RETURN row.i AS i, before;
 
 // memories_erase: destroys the content of forgotten memories

@@ -47,11 +47,13 @@ class NewMemory:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A memory ready to be written, with the terms and the embedding that make it findable."""
+    """A memory ready to be written, with what makes it findable: terms, embedding, the terms of its heading, and its traits."""
 
     memory: Memory
     terms: tuple[str, ...]
     embedding: tuple[float, ...] | None
+    heading: tuple[str, ...] = ()
+    traits: tuple[str, ...] = ()
 
 
 def check(access: Access, new: NewMemory, at: datetime) -> Memory:
@@ -115,6 +117,8 @@ def _properties(access: Access, prepared: Prepared) -> Row:
         "hash": memory.hash,
         "by": access.principal,
         "terms": " ".join(prepared.terms),
+        "heading": " ".join(prepared.heading) or None,
+        "traits": list(prepared.traits) or None,
         "embedding": None if prepared.embedding is None else list(prepared.embedding),
     }
 

@@ -1,31 +1,67 @@
-// search_candidates: the readable memories nearest to a question by terms, by meaning and by entities, with each measure
+// search_candidates: readable memories near a question by terms, meaning, entities or heading; of those by terms also the neighbours in
+// the session. Instants are milliseconds: the driver takes long over hundreds of date-times
 CALL () {
   WITH 1 AS one WHERE $terms <> ''
-  CALL db.index.fulltext.queryNodes('memory_terms', $terms, {limit: $breadth}) YIELD node AS m, score
-  WHERE m.tenant = $tenant AND m.scope IN $scopes
-  RETURN m, score AS bm25, 0 AS shared
+  CALL db.index.fulltext.queryNodes('memory_terms', $terms, {limit: $breadth}) YIELD node AS m
+  RETURN m, 0.0 AS shared, true AS worded
   UNION ALL
-  WITH 1 AS one WHERE $embedding IS NOT NULL
+  WITH 1 AS one WHERE $headings <> ''
+  CALL db.index.fulltext.queryNodes('memory_heading', $headings, {limit: $breadth}) YIELD node AS m
+  RETURN m, 0.0 AS shared, false AS worded
+  UNION ALL
+  WITH 1 AS one WHERE $nearest IS NOT NULL
   MATCH (m:Memory)
-  SEARCH m IN (VECTOR INDEX memory_embedding FOR $embedding WHERE m.tenant = $tenant AND m.scope IN $scopes LIMIT $breadth)
-  RETURN m, 0.0 AS bm25, 0 AS shared
+  SEARCH m IN (VECTOR INDEX memory_embedding FOR $nearest WHERE m.tenant = $tenant AND m.scope IN $scopes LIMIT $nearby)
+  RETURN m, 0.0 AS shared, false AS worded
   UNION ALL
   UNWIND $resources AS resource
   MATCH (r:Resource {key: resource})
   WHERE EXISTS { (r)-[d:DESCRIBED_IN]->() WHERE d.graph IN $graphs } OR EXISTS { (r)-[l]-(:Resource) WHERE l.g IN $graphs }
   CALL (r) {
-    MATCH (r)<-[x:MENTIONS]-(m:Memory)
-    WHERE m.tenant = $tenant AND m.scope IN $scopes AND ($speakers OR x.speaker IS NULL)
-    RETURN DISTINCT m ORDER BY m.recordedAt DESC LIMIT $breadth
+    RETURN r AS e, 1.0 AS nearness
+    UNION ALL
+    MATCH (r)-[l]-(e:Resource) WHERE l.g IN $graphs AND e <> r
+    WITH DISTINCT e LIMIT 50
+    RETURN e, 0.5 / (1 + log10(1 + size(COLLECT { MATCH (e)-[k]-(:Resource) WHERE k.g IN $graphs RETURN 1 LIMIT 1000 }))) AS nearness
+    UNION ALL
+    MATCH (r)-[l]-(x:Resource) WHERE l.g IN $graphs AND x <> r
+    WITH DISTINCT r, x LIMIT 50
+    WHERE size(COLLECT { MATCH (x)-[k]-(:Resource) WHERE k.g IN $graphs RETURN 1 LIMIT 51 }) <= 50
+    MATCH (x)-[l]-(e:Resource) WHERE l.g IN $graphs AND e <> r
+    WITH DISTINCT e LIMIT 200
+    RETURN e, 0.25 / (1 + log10(1 + size(COLLECT { MATCH (e)-[k]-(:Resource) WHERE k.g IN $graphs RETURN 1 LIMIT 1000 }))) AS nearness
   }
-  RETURN m, 0.0 AS bm25, 1 AS shared
+  WITH e, max(nearness) AS nearness
+  CALL (e) {
+    MATCH (e)<-[x:MENTIONS]-(m:Memory)
+    WHERE m.tenant = $tenant AND m.scope IN $scopes AND x.speaker IS NULL
+    WITH DISTINCT m ORDER BY m.recordedAt DESC, m.id LIMIT $breadth
+    RETURN collect(m) AS mentioning
+  }
+  UNWIND mentioning AS m
+  RETURN m, nearness / (1 + log10(size(mentioning))) AS shared, false AS worded
 }
-WITH m, max(bm25) AS bm25, sum(shared) AS shared
-WHERE (m.expiresAt IS NULL OR m.expiresAt > $now)
-  AND ($scope IS NULL OR m.scope = $scope OR m.scope STARTS WITH $scope + '/')
+WITH m, sum(shared) AS shared, max(worded) AS worded
+WHERE m.tenant = $tenant AND m.scope IN $scopes AND (m.expiresAt IS NULL OR m.expiresAt > $now)
   AND ($kinds IS NULL OR m.kind IN $kinds)
   AND ($after IS NULL OR m.occurredAt >= $after)
   AND ($before IS NULL OR m.occurredAt < $before)
-RETURN m {.id, .externalId, .agent, .kind, .modality, .text, .speaker, .session, .scope, .importance, .occurredAt, .recordedAt, .expiresAt, .metadata, .hash} AS memory,
-       bm25, shared,
-       CASE WHEN $embedding IS NULL OR m.embedding IS NULL THEN 0.0 ELSE 2 * vector.similarity.cosine(m.embedding, $embedding) - 1 END AS cosine;
+CALL (m, shared, worded) {
+  RETURN m AS c, shared AS part
+  UNION ALL
+  WITH m WHERE $sessions AND worded
+  MATCH (m)-[:NEXT]-(c:Memory)
+  WHERE c.scope IN $scopes AND (c.expiresAt IS NULL OR c.expiresAt > $now)
+  RETURN c, 0.0 AS part
+}
+WITH c AS m, sum(part) AS shared
+RETURN m.id AS id, m.terms AS terms, m.heading AS heading, m.traits AS traits, m.agent AS agent, m.kind AS kind, m.speaker AS speaker,
+       m.session AS session, m.importance AS importance, m.strength AS strength, m.occurredAt.epochMillis AS occurredAt, m.expiresAt.epochMillis AS expiresAt,
+       m.supersededAt IS NOT NULL AS superseded, shared,
+       CASE WHEN $sessions THEN head(COLLECT { MATCH (m)-[:NEXT]->(n:Memory) WHERE n.scope IN $scopes RETURN n.id }) END AS next,
+       CASE WHEN $embedding IS NULL OR m.embedding IS NULL THEN 0.0 ELSE 2 * vector.similarity.cosine(m.embedding, $embedding) - 1 END AS cosine,
+       CASE WHEN $goals = [] OR m.embedding IS NULL THEN 0.0
+            ELSE reduce(best = 0.0, goal IN [g IN $goals | 2 * vector.similarity.cosine(m.embedding, g) - 1] | CASE WHEN goal > best THEN goal ELSE best END) END AS goals,
+       COLLECT { MATCH (m)<-[:USEFUL]-(f:Feedback) WHERE f.agent = $agent RETURN f.query ORDER BY f.at DESC LIMIT 20 } AS asked,
+       COUNT { (m)<-[:USEFUL]-() } AS used
+ORDER BY id;

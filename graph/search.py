@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 from . import tags
 from .access import Access
@@ -15,76 +15,150 @@ from .analysis import scope_key
 from .database import Database, Row
 from .graphs import collect_graphs
 from .instants import now
-from .memories import Kind, Memory, as_seen, from_row
+from .memories import Kind
+from .names import agent_scope
 from .statements import load
 
 _CYPHER = load("search")
 BREADTH = 100
+"""Memories that the full-text index is asked for; the vector index half of it. More hardly find more, and cost."""
 _CLAUSES = 900
 """Lucene refuses a query of more than 1,024 clauses; more scopes than this are searched in several queries."""
+_OWN = "agent/"
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """What is looked for: terms of the analyser, an embedding, keys of the entities it names, and filters (None: any)."""
+    """What is looked for: terms of the analyser, an embedding, keys of the entities it names, embeddings of goals, and filters.
 
-    terms: tuple[str, ...]
-    embedding: tuple[float, ...] | None
+    `agent` is who asks. `headings` are terms that a memory's heading may have; with them nothing else is searched.
+    """
+
+    agent: str
+    terms: tuple[str, ...] = ()
+    embedding: tuple[float, ...] | None = None
     resources: tuple[str, ...] = ()
+    goals: tuple[tuple[float, ...], ...] = ()
     scope: str | None = None
     kinds: tuple[Kind, ...] | None = None
     after: datetime | None = None
     before: datetime | None = None
+    headings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A memory with its measures: the BM25 score, the cosine to the question (-1 to 1), the number of shared entities."""
+    """A memory with what recall measures: its terms and its heading's, joined by spaces; its traits; the cosine to the question and
+    to the nearest goal (-1 to 1); how near the entities it mentions are to those of the question; the id of the next in its session.
 
-    memory: Memory
-    bm25: float
+    `asked` are questions of the same agent that it was useful for, `used` is how often anybody found it so. `eligible` is False for
+    a neighbour that the question's filters leave out. What is hidden from the caller is None.
+    """
+
+    id: str
+    terms: str
+    heading: str
+    traits: tuple[str, ...]
+    agent: str
+    speaker: str | None
+    session: str | None
+    next: str | None
+    importance: float
+    occurred_at: datetime
+    superseded: bool
     cosine: float
-    shared: int
+    goals: float
+    shared: float
+    asked: tuple[str, ...]
+    used: int
+    eligible: bool
 
 
 async def candidates(database: Database, access: Access, question: Question, breadth: int = BREADTH) -> list[Candidate]:
-    """Up to three times `breadth` readable candidates, in no order of merit, without the speakers and sessions that are hidden."""
+    """Readable memories by every angle, about `breadth` from each, with their neighbours in the session; in the order of their ids.
+
+    Own scopes of other agents are searched only when `scope` asks for them.
+    """
     tags.collect_each(access.tenant, "memories", access.scopes)
     if question.resources:
         collect_graphs(access.tenant, access.graphs)
     found: dict[str, Candidate] = {}
-    for scopes in _chunks(access.scopes):
+    for scopes in _chunks(searched(access.scopes, question)):
         for row in await database.read(_CYPHER["search_candidates"], _parameters(access, question, scopes, breadth)):
-            memory = as_seen(from_row(row["memory"]), access)
-            tags.collect_until(memory.expires_at)
-            found[memory.id] = Candidate(memory, row["bm25"], row["cosine"], row["shared"])
+            tags.collect_until(None if row["expiresAt"] is None else _instant(row["expiresAt"]))
+            found[row["id"]] = _candidate(row, access, question)
     return list(found.values())
 
 
+def searched(scopes: Sequence[str], question: Question) -> list[str]:
+    """The scopes among `scopes` that a question is put to."""
+    if question.scope is not None:
+        return [scope for scope in scopes if scope == question.scope or scope.startswith(f"{question.scope}/")]
+    own = agent_scope(question.agent)
+    return [scope for scope in scopes if not scope.startswith(_OWN) or scope == own or scope.startswith(f"{own}/")]
+
+
 def _parameters(access: Access, question: Question, scopes: Sequence[str], breadth: int) -> Row:
+    embedding = None if question.embedding is None else list(question.embedding)
+    headed = bool(question.headings)
     return {
         "tenant": access.tenant,
         "scopes": list(scopes),
         "graphs": list(access.graphs),
-        "speakers": "Memory.speaker" not in access.hidden_fields,
-        "terms": lucene_query(access.tenant, scopes, question.terms),
-        "embedding": None if question.embedding is None else list(question.embedding),
-        "resources": list(question.resources),
+        "agent": question.agent,
+        "sessions": "Memory.session" not in access.hidden_fields,
+        "terms": "" if headed else lucene_query(access.tenant, scopes, "terms", question.terms),
+        "headings": lucene_query(access.tenant, scopes, "heading", question.headings),
+        "nearest": None if headed else embedding,
+        "embedding": embedding,
+        "resources": [] if headed else list(question.resources),
+        "goals": [list(goal) for goal in question.goals],
         "breadth": breadth,
+        "nearby": max(1, breadth // 2),
         "now": now(),
-        "scope": question.scope,
         "kinds": None if question.kinds is None else [kind.value for kind in question.kinds],
         "after": question.after,
         "before": question.before,
     }
 
 
-def lucene_query(tenant: str, scopes: Sequence[str], terms: Sequence[str]) -> str:
-    """The full-text query: any of `terms`, in this tenant and these scopes; the two filters do not count for the score."""
+def _candidate(row: Row, access: Access, question: Question) -> Candidate:
+    occurred = _instant(row["occurredAt"])
+    hidden = access.hidden_fields
+    return Candidate(
+        row["id"],
+        row["terms"] or "",
+        row["heading"] or "",
+        tuple(row["traits"] or ()),
+        row["agent"],
+        None if "Memory.speaker" in hidden else row["speaker"],
+        None if "Memory.session" in hidden else row["session"],
+        row["next"],
+        row["importance"] if row["strength"] is None else row["strength"],
+        occurred,
+        row["superseded"],
+        row["cosine"],
+        row["goals"],
+        row["shared"],
+        tuple(row["asked"]),
+        row["used"],
+        (question.kinds is None or row["kind"] in {kind.value for kind in question.kinds})
+        and (question.after is None or occurred >= question.after)
+        and (question.before is None or occurred < question.before),
+    )
+
+
+def _instant(milliseconds: int) -> datetime:
+    return _EPOCH + timedelta(milliseconds=milliseconds)
+
+
+def lucene_query(tenant: str, scopes: Sequence[str], field: str, terms: Sequence[str]) -> str:
+    """The full-text query: any of `terms` in `field`, in this tenant and these scopes; the two filters do not count for the score."""
     if not terms or not scopes:
         return ""
     keys = " ".join(scope_key(scope) for scope in scopes)
-    return f'+tenant:"{tenant}"^0 +scopeKey:({keys})^0 +terms:({" ".join(dict.fromkeys(terms))})'
+    return f'+tenant:"{tenant}"^0 +scopeKey:({keys})^0 +{field}:({" ".join(dict.fromkeys(terms))})'
 
 
 def _chunks(scopes: Sequence[str]) -> Iterator[Sequence[str]]:

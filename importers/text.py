@@ -15,6 +15,7 @@ from ..graph.instants import now, stamp
 from ..graph.memories import Memory, memories_by_id
 from ..graph.remembering import MAX_MANY, NewMemory, Prepared, check
 from ..graph.remembering import remember as write
+from ..graph.traits import heading, traits
 from ..graph.writer import Writer
 from ..learning.embedding import Embedder, embed
 from .linking import Linker
@@ -40,16 +41,26 @@ async def remember(
     memories = [check(access, one, at) for one in new]
     texts = [memory.text or "" for memory in memories]
     embeddings = await embed(embedder, texts)
-    prepared = [
-        Prepared(memory, tuple(terms(text)), tuple(embedding) if text else None)
-        for memory, text, embedding in zip(memories, texts, embeddings, strict=True)
-    ]
+    prepared = [prepare(memory, embedding) for memory, embedding in zip(memories, embeddings, strict=True)]
     linked = await linker.plan(memories, access)
     ids = await write(writer, access, prepared, linked, idempotency_key=idempotency_key, input=[_input(one) for one in new])
     if ids == [memory.id for memory in memories]:
         return memories
     found = await memories_by_id(database, access, ids)
     return [found[id] for id in ids if id in found]
+
+
+def prepare(memory: Memory, embedding: Sequence[float]) -> Prepared:
+    """A memory with all that makes it findable."""
+    text = memory.text or ""
+    headed = heading(text)
+    return Prepared(
+        memory,
+        tuple(terms(text)),
+        tuple(embedding) if text else None,
+        tuple(dict.fromkeys(terms(headed))) if headed else (),
+        tuple(traits(text)),
+    )
 
 
 def _input(new: NewMemory) -> dict[str, Any]:

@@ -1,8 +1,6 @@
-"""Recall: candidates from the graph, each measured from several sides, one score, and why.
+"""Recall: candidates from the graph, measured from many sides (`features`), ranked by a model (`ranking`), and why.
 
-Scores are a weighted sum of features. BM25 and cosine are standardised within the question's candidates (z-scores), since their
-scales differ from question to question; the others are 0 to 1. The weights are a prior, measured on conversations with known
-answers (`benchmarks/recall.py`).
+Where memories have headings, a second round follows the best of the first to what they name (`bridging`).
 """
 
 from __future__ import annotations
@@ -10,31 +8,30 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-import math
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
-from types import MappingProxyType
-
-import numpy as np
 
 from ..errors import BadInput
 from ..graph.access import Access
-from ..graph.analysis import fold, terms
+from ..graph.agents import agents_by_id
+from ..graph.analysis import terms
 from ..graph.database import Database
 from ..graph.instants import now
-from ..graph.memories import Kind, Memory
-from ..graph.search import Candidate, Question, candidates
+from ..graph.memories import Kind, Memory, memories_by_id
+from ..graph.search import BREADTH, Candidate, Question, candidates
+from .bridging import FIRST, bridge, steps
 from .embedding import Embedder, embed
+from .features import Asked, Measured, measure
+from .forms import form
+from .ranking import Model, Reason, distinct, order, reasons
+from .words import Vector
 
 MAX_LIMIT = 100
 MAX_QUERY = 10_000
-WEIGHTS = MappingProxyType(
-    {"terms": 1.0, "meaning": 0.3, "entities": 0.3, "speaker": 2.0, "session": 0.2, "goals": 0.2, "importance": 0.2, "recency": 0.1}
-)
-_HALF_LIFE_DAYS = 30.0
-_DAY = 86_400.0
+_TERMS = 256
+_GOALS = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,21 +51,13 @@ class RecallRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class Reason:
-    """One feature's part in a score: its value, its weight, and its share of the sum of all parts' sizes (0 to 1)."""
-
-    value: float
-    weight: float
-    share: float
-
-
-@dataclass(frozen=True, slots=True)
 class Hit:
-    """A memory that was recalled, its score (comparable within one recall only), and why."""
+    """A memory that was recalled, its score (comparable within one recall only), why, and how many nearly equal ones it stands for."""
 
     memory: Memory
     score: float
     why: dict[str, Reason]
+    duplicates: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +66,16 @@ class Recall:
 
     id: str
     hits: tuple[Hit, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """Candidates, their features, their scores, and their places from the best to the worst."""
+
+    found: list[Candidate]
+    measured: Measured
+    scores: Vector
+    places: list[int]
 
 
 def check_query(query: str, limit: int) -> None:
@@ -89,78 +88,62 @@ def check_query(query: str, limit: int) -> None:
         raise BadInput(f"query has {len(query)} characters; at most {MAX_QUERY} are understood")
 
 
-async def recall(database: Database, embedder: Embedder, access: Access, request: RecallRequest) -> Recall:
-    """The readable memories that answer the request best.
+async def recall(database: Database, embedder: Embedder, access: Access, request: RecallRequest, model: Model | None = None) -> Recall:
+    """The readable memories that answer the request best, by `model` (the prior where it is None).
 
-    Ties are broken by age and id, so that equal questions get equal answers. Raises BadInput as `check_query` does.
+    Own scopes of other agents are left out unless the request names one. Raises BadInput as `check_query` does.
     """
     check_query(request.query, request.limit)
     if "Memory.text" in access.hidden_fields:
         return Recall(recall_id(request, ()), ())
-    question_embedding, *goal_embeddings = await embed(embedder, [request.query, *request.goals])
-    question = Question(
-        terms=tuple(terms(request.query)),
-        embedding=tuple(question_embedding),
+    model = model or Model()
+    ranked = await rank(database, embedder, access, request, model)
+    chosen = distinct(ranked.found, [at for at in ranked.places if ranked.found[at].eligible], request.limit)
+    memories = await memories_by_id(database, access, [ranked.found[at].id for at, _ in chosen])
+    hits = [
+        Hit(memories[id], round(float(ranked.scores[at]), 6), reasons(model, ranked.measured.values[at]), count)
+        for at, count in chosen
+        if (id := ranked.found[at].id) in memories
+    ]
+    return Recall(recall_id(request, [hit.memory.id for hit in hits]), tuple(hits))
+
+
+async def rank(database: Database, embedder: Embedder, access: Access, request: RecallRequest, model: Model) -> Ranked:
+    """Every candidate, ranked."""
+    question = await _question(database, embedder, access, request)
+    breadth = max(BREADTH, 2 * request.limit)
+    found = await candidates(database, access, question, breadth)
+    asked = Asked(request.query, form(request.query, now()), request.session, now())
+    measured = measure(asked, found)
+    scores = model.scores(measured.values)
+    places = order(found, scores)
+    if any(one.heading for one in found):
+        more = await candidates(database, access, replace(question, headings=steps(found, places, measured.terms)), breadth)
+        first, theirs = [found[at] for at in places[:FIRST]], [float(scores[at]) for at in places[:FIRST]]
+        found = sorted({one.id: one for one in (*more, *found)}.values(), key=lambda one: one.id)
+        measured = measure(asked, found, bridge(found, first, theirs, measured.terms))
+        scores = model.scores(measured.values)
+        places = order(found, scores)
+    return Ranked(found, measured, scores, places)
+
+
+async def _question(database: Database, embedder: Embedder, access: Access, request: RecallRequest) -> Question:
+    """What is looked for, the agent's own goals among it."""
+    agents = await agents_by_id(database, access, [request.agent])
+    own = agents[request.agent].goals if request.agent in agents else ()
+    goals = list(dict.fromkeys((*request.goals, *own)))[:_GOALS]
+    embedding, *nearest = await embed(embedder, [request.query, *goals])
+    return Question(
+        agent=request.agent,
+        terms=tuple(dict.fromkeys(terms(request.query)))[:_TERMS],
+        embedding=tuple(embedding),
         resources=request.resources,
+        goals=tuple(tuple(goal) for goal in nearest),
         scope=request.scope,
         kinds=request.kinds,
         after=request.after,
         before=request.before,
     )
-    found = await candidates(database, access, question)
-    goals = await _goal_closeness(embedder, found, goal_embeddings)
-    hits = rank(found, request, goals)[: request.limit]
-    return Recall(recall_id(request, [hit.memory.id for hit in hits]), tuple(hits))
-
-
-async def _goal_closeness(embedder: Embedder, found: Sequence[Candidate], goals: Sequence[Sequence[float]]) -> list[float]:
-    """For each candidate its cosine to the nearest goal, at least 0."""
-    if not goals or not found:
-        return [0.0] * len(found)
-    vectors = np.asarray(await embed(embedder, [candidate.memory.text or "" for candidate in found]))
-    nearest = (vectors @ np.asarray(goals).T).max(axis=1)
-    return [float(value) for value in np.maximum(nearest, 0.0)]
-
-
-def rank(found: Sequence[Candidate], request: RecallRequest, goals: Sequence[float]) -> list[Hit]:
-    """Every candidate as a hit, best first."""
-    bm25 = _standardised([candidate.bm25 for candidate in found])
-    cosine = _standardised([candidate.cosine for candidate in found])
-    asked = f" {' '.join(fold(request.query).split())} "
-    present = now()
-    hits: list[Hit] = []
-    for index, candidate in enumerate(found):
-        memory = candidate.memory
-        age = max(0.0, (present - memory.occurred_at).total_seconds() / _DAY)
-        values = {
-            "terms": bm25[index],
-            "meaning": cosine[index],
-            "entities": candidate.shared / (1.0 + candidate.shared),
-            "speaker": 1.0 if memory.speaker and f" {fold(memory.speaker)}" in asked else 0.0,
-            "session": 1.0 if request.session is not None and memory.session == request.session else 0.0,
-            "goals": goals[index],
-            "importance": memory.importance,
-            "recency": math.exp(-age * math.log(2) / _HALF_LIFE_DAYS),
-        }
-        hits.append(_hit(memory, values))
-    hits.sort(key=lambda hit: (-hit.score, -hit.memory.occurred_at.timestamp(), hit.memory.id))
-    return hits
-
-
-def _hit(memory: Memory, values: dict[str, float]) -> Hit:
-    parts = {name: WEIGHTS[name] * value for name, value in values.items()}
-    size = sum(abs(part) for part in parts.values()) or 1.0
-    why = {name: Reason(round(values[name], 6), WEIGHTS[name], round(abs(part) / size, 6)) for name, part in parts.items()}
-    return Hit(memory, round(sum(parts.values()), 6), why)
-
-
-def _standardised(values: Sequence[float]) -> list[float]:
-    """z-scores; all zero where the values do not differ."""
-    if not values:
-        return []
-    mean = sum(values) / len(values)
-    deviation = math.sqrt(sum((value - mean) ** 2 for value in values) / len(values))
-    return [0.0] * len(values) if deviation < 1e-9 else [(value - mean) / deviation for value in values]
 
 
 def recall_id(request: RecallRequest, memories: Sequence[str]) -> str:

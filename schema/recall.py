@@ -22,6 +22,7 @@ class RecallHit:
     memory: Memory = strawberry.field(description="The memory.")
     score: float = strawberry.field(description="How well it answers; comparable within one recall only.")
     why: JSON = strawberry.field(description="Each feature's value, its weight, and its share of the score.")
+    duplicates: int = strawberry.field(description="Readable memories that say nearly the same and were left out for this one.")
 
 
 @strawberry.type(description="What was recalled.")
@@ -66,7 +67,12 @@ class RecallQuery:
         )
         found = await verbs.recall(services.database, services.embedder, access, request)
         hits = [
-            RecallHit(memory=memory(hit.memory), score=hit.score, why=cast("JSON", {name: asdict(why) for name, why in hit.why.items()}))
+            RecallHit(
+                memory=memory(hit.memory),
+                score=hit.score,
+                why=cast("JSON", {name: asdict(why) for name, why in hit.why.items()}),
+                duplicates=hit.duplicates,
+            )
             for hit in found.hits
         ]
         return Recall(id=strawberry.ID(found.id), hits=hits)

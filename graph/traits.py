@@ -1,0 +1,51 @@
+"""What a text shows on its surface: its heading, and traits such as holding a date. Recall compares them with a question's form.
+
+Traits are cheap signs, not understanding: words and characters of some languages, nothing more.
+"""
+
+from __future__ import annotations
+
+import re
+
+ASKS, TIME, NUMBER, NAME = "asks", "time", "number", "name"
+
+_LONGEST_HEADING = 80
+_QUESTION_END = re.compile(r"[?？؟;]\W*$")
+_MARKED = re.compile(r"\s*#{1,6}\s+(?P<heading>\S[^\n]*)\n")
+_COLON = re.compile(r"\s*(?P<heading>[^:：.。?？!！;\n]{2,80})[:：]\s*\S")
+_LINE = re.compile(r"\s*(?P<heading>[^\n.。?？!！,;:]{2,80})\n\s*\S")
+_ASIDE = re.compile(r"\s*\([^)]*\)")
+_TIMES = re.compile(
+    r"\b(?:yesterday|today|tonight|tomorrow|ago|last|next|this (?:week|month|year|morning|weekend)"
+    r"|(?:mon|tues|wednes|thurs|fri|satur|sun)day|january|february|march|april|may|june|july|august|september|october|november|december|weeks?|weekends?|months?|years?|days?"
+    r"|gestern|heute|morgen|letzte[nrs]?|nächste[nrs]?|woche|monat|jahr|tage?|januar|februar|märz|mai|juni|juli|oktober|dezember"
+    r"|hier|aujourd'hui|demain|dernière?|semaine|mois|année|jours?|janvier|février|mars|avril|juin|juillet|août|septembre|octobre|décembre"
+    r"|ayer|hoy|mañana|pasad[oa]|semana|mes|año|días?|enero|febrero|marzo|abril|mayo|junio|julio|agosto|septiembre|octubre|noviembre|diciembre"
+    r"|(?:19|20)\d\d)\b|\d{1,2}[:/.-]\d{1,2}\b|昨天|今天|明天|去年|今年|明年|上周|下周|上个月|下个月|星期|[年月日号]",
+    re.IGNORECASE,
+)
+_NUMBERS = re.compile(
+    r"\d|\b(?:one|two|three|four|five|six|seven|eight|nine|ten|once|twice|dozen|several|couple|zwei|drei|vier|fünf|deux|trois|quatre|cinq"
+    r"|dos|tres|cuatro|cinco)\b|[一二三四五六七八九十百千两几]",
+    re.IGNORECASE,
+)
+_NAMES = re.compile(r"(?<=[^\W\d_A-Z,;] )[^\W\d_a-z]\w*[a-z]")
+
+
+def heading(text: str) -> str | None:
+    """What the text's heading says it is about, asides in brackets left out; None where it begins without one.
+
+    A heading is a first line that is marked with `#` or is short and no sentence, or what stands before the first colon, when more
+    than twice as much text follows.
+    """
+    for pattern in (_MARKED, _COLON, _LINE):
+        match = pattern.match(text)
+        if match is not None and len(match["heading"]) <= _LONGEST_HEADING and len(text) > 2.5 * len(match["heading"]):
+            return _ASIDE.sub("", match["heading"]).strip() or None
+    return None
+
+
+def traits(text: str) -> list[str]:
+    """The traits of a text: ASKS (it ends with a question), TIME, NUMBER, NAME (it holds such an expression)."""
+    shown = ((ASKS, _QUESTION_END), (TIME, _TIMES), (NUMBER, _NUMBERS), (NAME, _NAMES))
+    return [trait for trait, pattern in shown if pattern.search(text)]

@@ -1,0 +1,163 @@
+"""What recall measures of each candidate: the features of the ranker. `docs/recall.md` says how to read them.
+
+Measures without a scale of their own are standardised within the question's candidates (z-scores), the others are 0 to 1, or -1 to 0
+where they speak against a candidate.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..graph.analysis import UNSPACED, name_words, terms
+from ..graph.search import Candidate
+from ..graph.traits import ASKS
+from .forms import Form
+from .words import Vector, Words, by_rank, standardised
+
+NAMES = (
+    "terms", "context", "passage", "coverage", "meaning", "nearby", "topic", "speaker", "about", "bridge", "entities", "answer",
+    "statement", "time", "session", "goals", "importance", "recency", "used", "asked", "current",
+)  # fmt: skip
+"""The features, in the order of a model's weights."""
+
+_TOPIC = 3
+_HALF_LIFE_DAYS = 30.0
+_DAY = 86_400.0
+_MOST_USED = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A question as its features see it. `session` is the one that runs, `at` the instant of asking."""
+
+    text: str
+    form: Form
+    session: str | None
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """The candidates' features: one row a candidate, one column a name. `terms` are the question's, `weights` their rarity."""
+
+    values: Vector
+    terms: frozenset[str]
+    rarity: dict[str, float]
+
+
+def measure(asked: Asked, found: Sequence[Candidate], bridges: Vector | None = None) -> Measured:
+    """Every feature of every candidate. `bridges` are what `bridging.bridge` found, zeros otherwise."""
+    named = _named(asked.text, found)
+    wanted = list(dict.fromkeys(terms(asked.text)))
+    spoken = {term for name in named for term in terms(name)}
+    words = Words([one.terms for one in found], [term for term in wanted if term not in spoken] or wanted)
+    before, after = _neighbours(found)
+    own = words.scores()
+    cosines = np.array([one.cosine for one in found])
+    around = np.append(cosines, cosines.mean() if len(cosines) else 0.0)
+    rare = words.rare()
+    columns = {
+        "terms": by_rank(own),
+        "context": standardised(words.with_neighbours(before, after)),
+        "passage": by_rank(words.of_passages()),
+        "coverage": standardised(words.coverage()),
+        "meaning": standardised(cosines),
+        "nearby": standardised(around[before] + around[after]),
+        "topic": standardised(_topics(found, own)),
+        "speaker": np.array([float(_speaker(one) in named) for one in found]),
+        "about": _about(found, frozenset(wanted), rare),
+        "bridge": np.zeros(len(found)) if bridges is None else bridges,
+        "entities": np.array([one.shared / (1.0 + one.shared) for one in found]),
+        "answer": np.array([min(1.0, sum(part for trait, part in asked.form.wanted if trait in one.traits)) for one in found]),
+        "statement": np.array([-1.0 if ASKS in one.traits else 0.0 for one in found]),
+        "time": np.array([_timely(one, asked.form.within) for one in found]),
+        "session": np.array([float(asked.session is not None and one.session == asked.session) for one in found]),
+        "goals": np.array([max(0.0, one.goals) for one in found]),
+        "importance": np.array([one.importance for one in found]),
+        "recency": np.array([_recency(one, asked.at) for one in found]),
+        "used": np.array([min(1.0, math.log1p(one.used) / math.log1p(_MOST_USED)) for one in found]),
+        "asked": _asked_before(found, frozenset(wanted), rare),
+        "current": np.array([-1.0 if one.superseded and not asked.form.past else 0.0 for one in found]),
+    }
+    return Measured(np.column_stack([columns[name] for name in NAMES]).reshape(len(found), len(NAMES)), frozenset(wanted), rare)
+
+
+def _named(question: str, found: Sequence[Candidate]) -> set[str]:
+    """The candidates' speakers, folded, whom the question names by their whole or first name."""
+    asked = f" {' '.join(name_words(question))} "
+    return {name for name in {_speaker(one) for one in found} if name and any(_stands(part, asked) for part in (name, name.split()[0]))}
+
+
+def _stands(name: str, asked: str) -> bool:
+    if name[0] in UNSPACED or not name.isascii():
+        return len(name) > 1 and name in asked
+    return len(name) > 1 and f" {name} " in asked
+
+
+def _speaker(one: Candidate) -> str:
+    return " ".join(name_words(one.speaker)) if one.speaker else ""
+
+
+def _neighbours(found: Sequence[Candidate]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """The places of what comes before and after each candidate in its session, -1 where that is not among them."""
+    place = {one.id: at for at, one in enumerate(found)}
+    after = np.array([place.get(one.next or "", -1) for one in found], dtype=np.intp)
+    before = np.full(len(found), -1, dtype=np.intp)
+    for at, following in enumerate(after):
+        if following >= 0:
+            before[following] = at
+    return before, after
+
+
+def _topics(found: Sequence[Candidate], own: Vector) -> Vector:
+    """For each candidate how well its session answers: the mean of the three best in it. Zero where no sessions differ."""
+    sessions: dict[str | None, list[float]] = defaultdict(list)
+    for one, score in zip(found, own.tolist(), strict=True):
+        sessions[one.session].append(score)
+    if len(sessions) < 2:
+        return np.zeros(len(found))
+    best = {session: sum(sorted(scores)[-_TOPIC:]) / min(_TOPIC, len(scores)) for session, scores in sessions.items()}
+    return np.array([best[one.session] for one in found])
+
+
+def _about(found: Sequence[Candidate], asked: frozenset[str], rare: dict[str, float]) -> Vector:
+    """How much of a candidate's heading stands in the question, by rarity and squared."""
+    unknown = math.log1p(len(found) / 1.5)
+    values = np.zeros(len(found))
+    for at, one in enumerate(found):
+        heading = set(one.heading.split())
+        if heading:
+            weight = math.fsum(rare.get(word, unknown) for word in heading)
+            values[at] = (math.fsum(rare.get(word, unknown) for word in heading & asked) / weight) ** 2 if weight else 0.0
+    return values
+
+
+def _asked_before(found: Sequence[Candidate], asked: frozenset[str], rare: dict[str, float]) -> Vector:
+    """How like the question is to one that the candidate was useful for: the shared terms' part of it, by rarity and squared."""
+    values = np.zeros(len(found))
+    weight = math.fsum(rare.get(term, 1.0) for term in asked)
+    for at, one in enumerate(found):
+        shared = [asked & frozenset(terms(question)) for question in one.asked]
+        if shared and weight:
+            values[at] = max(math.fsum(rare.get(term, 1.0) for term in some) / weight for some in shared) ** 2
+    return values
+
+
+def _timely(one: Candidate, within: tuple[datetime, datetime] | None) -> float:
+    """1 for what occurred in the time that the question names, less the farther from it, by that time's own length."""
+    if within is None:
+        return 0.0
+    start, end = within
+    outside = max((start - one.occurred_at).total_seconds(), (one.occurred_at - end).total_seconds(), 0.0)
+    return math.exp(-outside / max((end - start).total_seconds(), _DAY))
+
+
+def _recency(one: Candidate, at: datetime) -> float:
+    return 0.5 ** (max(0.0, (at - one.occurred_at).total_seconds() / _DAY) / _HALF_LIFE_DAYS)

@@ -1,0 +1,91 @@
+"""The ranker: a weight for each feature, their weighted sum, and why.
+
+A model is linear with weights of at least 0, so that what speaks for a memory never counts against it, and everybody can read why a
+memory came where it came. `PRIOR` was trained on conversations and passages with known answers, listwise (ListNet's top-one
+probability, Cao et al. 2007, over all candidates): models trained against picked hard negatives did not carry over to other texts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import numpy as np
+
+from ..graph.search import Candidate
+from .features import NAMES
+from .words import Vector
+
+PRIOR = MappingProxyType({
+    "terms": 0.5, "context": 0.35, "passage": 0.6, "coverage": 0.15, "meaning": 0.35, "nearby": 0.5, "topic": 0.65, "speaker": 2.3,
+    "about": 2.1, "bridge": 3.2, "entities": 0.5, "answer": 2.2, "statement": 0.9, "time": 1.0, "session": 0.2, "goals": 0.3,
+    "importance": 0.2, "recency": 0.1, "used": 0.2, "asked": 1.0, "current": 2.0,
+})  # fmt: skip
+"""The weights before anything was learned."""
+
+_SAME = 0.9
+_FEW = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """Weights in the order of `NAMES`. `version` 0 is the prior."""
+
+    weights: tuple[float, ...] = tuple(PRIOR[name] for name in NAMES)
+    version: int = 0
+
+    def scores(self, values: Vector) -> Vector:
+        """The score of each row of features."""
+        return np.round(values @ np.array(self.weights), 9)
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """One feature's part in a score: its value, its weight, and its share of the sum of all parts' sizes (0 to 1)."""
+
+    value: float
+    weight: float
+    share: float
+
+
+def order(found: Sequence[Candidate], scores: Vector) -> list[int]:
+    """Places of the candidates, best first; equal scores by age, then id, so that equal questions get equal answers."""
+    values = scores.tolist()
+    return sorted(range(len(found)), key=lambda at: (-values[at], -found[at].occurred_at.timestamp(), found[at].id))
+
+
+def reasons(model: Model, values: Vector) -> dict[str, Reason]:
+    """Why a candidate with these features scored as it did."""
+    parts = {name: (float(value), weight) for name, value, weight in zip(NAMES, values.tolist(), model.weights, strict=True)}
+    size = sum(abs(value * weight) for value, weight in parts.values()) or 1.0
+    return {
+        name: Reason(round(value, 6), round(weight, 6), round(abs(value * weight) / size, 6)) for name, (value, weight) in parts.items()
+    }
+
+
+def distinct(found: Sequence[Candidate], ranked: Sequence[int], limit: int) -> list[tuple[int, int]]:
+    """The first `limit` places whose memories say different things, each with how many nearly equal ones it stands for.
+
+    Nearly equal: said by the same speaker, and nine tenths of their different words the same (Jaccard).
+    """
+    kept: list[tuple[int, frozenset[str], int]] = []
+    for at in ranked:
+        one = found[at]
+        words = frozenset(one.terms.split())
+        twin = next((i for i, (other, theirs, _) in enumerate(kept) if _alike(one, words, found[other], theirs)), None)
+        if twin is not None:
+            other, theirs, count = kept[twin]
+            kept[twin] = (other, theirs, count + 1)
+        elif len(kept) == limit:
+            break
+        else:
+            kept.append((at, words, 0))
+    return [(at, count) for at, _, count in kept]
+
+
+def _alike(one: Candidate, words: frozenset[str], other: Candidate, theirs: frozenset[str]) -> bool:
+    if one.speaker != other.speaker or len(words) < _FEW:
+        return False
+    shared = len(words & theirs)
+    return shared >= _SAME * (len(words) + len(theirs) - shared)

@@ -1,0 +1,91 @@
+"""The words of some candidates, counted and weighed.
+
+A word's weight is how rare it is among the candidates, not in the whole index: there a tenant's other agents, and other tenants,
+would have a say, and a name that everybody in a conversation bears would count as rare.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+Vector = NDArray[np.float64]
+
+_K1, _B = 1.2, 0.75
+PASSAGE = 60
+"""Terms in a passage; passages overlap by half."""
+
+
+class Words:
+    """How often each of `terms` stands in each of `texts` (terms joined by spaces). One empty text is put behind them."""
+
+    def __init__(self, texts: Sequence[str], terms: Sequence[str]) -> None:
+        self._at = {term: place for place, term in enumerate(terms)}
+        self._texts = [text.split() for text in texts]
+        self.counts = np.array([*(self._counted(text) for text in self._texts), [0.0] * len(terms)]).reshape(len(texts) + 1, len(terms))
+        self.lengths = np.array([*map(len, self._texts), 0], dtype=np.float64)
+        self.rarity = rarity((self.counts > 0).sum(axis=0), len(texts))
+
+    def scores(self) -> Vector:
+        """Each text's BM25."""
+        return self._bm25(self.counts[:-1], self.lengths[:-1])
+
+    def with_neighbours(self, before: NDArray[np.intp], after: NDArray[np.intp]) -> Vector:
+        """BM25 of each text together with those at the given places, -1 for none."""
+        counts = self.counts[:-1] + self.counts[before] + self.counts[after]
+        return self._bm25(counts, self.lengths[:-1] + self.lengths[before] + self.lengths[after])
+
+    def of_passages(self) -> Vector:
+        """The BM25 of each text's best passage; of the whole where that is no longer than a passage."""
+        rows, counts, lengths = list[int](), list[list[float]](), list[int]()
+        for row, text in enumerate(self._texts):
+            for start in range(0, max(1, len(text) - PASSAGE // 2), PASSAGE // 2):
+                part = text[start : start + PASSAGE]
+                rows.append(row)
+                counts.append(self._counted(part))
+                lengths.append(len(part))
+        best = np.zeros(len(self._texts))
+        if rows:
+            np.maximum.at(best, rows, self._bm25(np.array(counts).reshape(len(rows), -1), np.array(lengths, dtype=np.float64)))
+        return best
+
+    def coverage(self) -> Vector:
+        """The share of the terms, by their rarity, that each text has."""
+        total = float(self.rarity.sum()) or 1.0
+        return (self.counts[:-1] > 0) @ self.rarity / total
+
+    def rare(self) -> dict[str, float]:
+        """The rarity of each term."""
+        return dict(zip(self._at, self.rarity.tolist(), strict=True))
+
+    def _counted(self, text: Sequence[str]) -> list[float]:
+        row = [0.0] * len(self._at)
+        for word in text:
+            if (place := self._at.get(word)) is not None:
+                row[place] += 1.0
+        return row
+
+    def _bm25(self, counts: Vector, lengths: Vector) -> Vector:
+        """BM25 (Robertson and Zaragoza 2009), lengths relative to their mean."""
+        norm = _K1 * (1 - _B + _B * lengths / (float(lengths.mean()) if lengths.any() else 1.0))
+        return (counts / (counts + norm[:, None] + 1e-12)) @ self.rarity
+
+
+def rarity(having: NDArray[np.intp], of: int) -> Vector:
+    """BM25's inverse document frequency of words that `having` of `of` texts have."""
+    return np.log1p((of - having + 0.5) / (having + 0.5))
+
+
+def standardised(values: Vector) -> Vector:
+    """z-scores; all zero where the values do not differ."""
+    deviation = float(values.std()) if len(values) else 0.0
+    return np.zeros_like(values) if deviation < 1e-9 else (values - values.mean()) / deviation
+
+
+def by_rank(values: Vector, first: float = 3.0) -> Vector:
+    """1 for the highest, falling with the rank: `first / (first + rank)`. Equal values share the better rank; nothing gets 0."""
+    order = np.sort(-values)
+    ranks = np.searchsorted(order, -values, side="left")
+    return np.where(values > 0, first / (first + ranks), 0.0)
