@@ -166,7 +166,7 @@ class World:
         }
         made = await self.do("mutation($i: RememberInput!) { remember(input: $i) { id } }", i=wanted)
         self.memories[made["remember"]["id"]] = scope
-        self.names[made["remember"]["id"]] = words["text"]
+        self.names[made["remember"]["id"]] = words["text"].removeprefix("word")
         return made["remember"]["id"]
 
     async def assert_fact(self, scope: str, evidence: Sequence[str] = (), *, skip: bool = False) -> str:
@@ -176,7 +176,7 @@ class World:
             return word
         fact = {"subject": f"urn:x:{word}", "predicate": "urn:x:said", "object": word, "scope": scope, "evidence": list(evidence)}
         made = await self.do("mutation($i: AssertFactInput!) { assertFact(input: $i) { id } }", i=fact)
-        self.names[made["assertFact"]["id"]] = word
+        self.names[made["assertFact"]["id"]] = word.removeprefix("word")
         self.facts[word] = scope
         return word
 
