@@ -194,8 +194,9 @@ class World:
         return (await self.do("{ ledger { size } }"))["ledger"]["size"]
 
 
-async def import_graphs(world: World, file: Path, graphs: Sequence[str]) -> None:
-    file.write_text(quads(graphs), encoding="utf-8")
+async def import_quads(world: World, file: Path, quads: str) -> None:
+    """Import N-Quads through a file."""
+    file.write_text(quads, encoding="utf-8")
     start = "mutation($s: String!) { startImport(input: {source: $s}) { id } }"
     id = (await world.do(start, s=str(file)))["startImport"]["id"]
     with anyio.fail_after(60):
@@ -219,7 +220,7 @@ async def make_world(cairn: Cairn, tmp_path: Path) -> AsyncIterator[MakeWorld]:
             assert token is not None
             made = World(cairn, http, tenant, token)
             if graphs:
-                await import_graphs(made, tmp_path / "world.nq", graphs)
+                await import_quads(made, tmp_path / "world.nq", quads(graphs))
             for agent in AGENTS:
                 goal = made.word("goal", f"memory:agent/{agent}")
                 await made.rule(agent, "graph:*")

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from itertools import count
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -22,7 +24,7 @@ from cairn.api.parameters import Parameters
 from cairn.schema import build_schema
 from cairn.schema.context import Context
 
-from .conftest import AGENTS, CLASS, GRAPHS, LABELS, SCOPES, THINGS, Given, MakeWorld, World, allows
+from .conftest import AGENTS, CLASS, GRAPHS, LABELS, SCOPES, THINGS, Given, MakeWorld, World, allows, import_quads
 
 pytestmark = pytest.mark.anyio
 ON_REAL_SERVERS = hypothesis_settings(
@@ -558,6 +560,50 @@ async def test_whom_a_text_or_a_speaker_is_hidden_from_does_not_see_the_names_in
     assert await seen() == (0, 0)
 
 
+async def test_the_times_of_a_fact_can_not_be_found_out_where_they_are_hidden(world: World) -> None:
+    fact = '{subject: "urn:a", predicate: "urn:b", object: "c", scope: "public", validFrom: "2020-01-01T00:00:00Z", validTo: "2021-01-01T00:00:00Z"}'
+    id = (await world.do(f"mutation {{ assertFact(input: {fact}) {{ id }} }}"))["assertFact"]["id"]
+    principal, token = await world.principal([("memory:public", "read", "ALLOW")])
+    asks = {
+        'validAt: "2020-06-01T00:00:00Z"': ("validFrom", "validTo"),
+        'validAt: "2030-06-01T00:00:00Z"': ("validFrom", "validTo"),
+        'knownAt: "2999-01-01T00:00:00Z"': ("retractedAt",),
+    }
+
+    async def found(ask: str) -> list[str]:
+        answer = (await world.send(f'{{ facts({ask}, subject: "urn:a") {{ nodes {{ id }} }} }}', None, token)).json()
+        return [node["id"] for node in answer["data"]["facts"]["nodes"]]
+
+    assert [await found(ask) for ask in asks] == [[id], [], [id]]
+    for hidden in ("validFrom", "validTo", "retractedAt"):
+        await world.rule(principal, f"field:Fact.{hidden}", effect="DENY")
+        assert [await found(ask) for ask, fields in asks.items() if hidden in fields] == [[]] * (1 if hidden == "retractedAt" else 2)
+        await world.rule(principal, f"field:Fact.{hidden}", effect="DENY", change="removeRule")
+
+
+async def test_links_that_are_not_readable_block_no_path(make_world: MakeWorld, tmp_path: Path) -> None:
+    world = await make_world(())
+    ends, middle = ("https://example.org/east", "https://example.org/west"), "https://example.org/middle"
+    lines = [f"<{end}> <urn:x:near> <{middle}> <{GRAPHS[0]}> ." for end in ends]
+    lines += [f"<{middle}> <urn:x:near> <https://example.org/n{n}> <{GRAPHS[1]}> ." for n in range(1_001)]
+    await import_quads(world, tmp_path / "hub.nq", "\n".join(lines))
+    ask = "query($a: IRI!, $b: IRI!) { paths(from: $a, to: $b) { entities { iri } } }"
+    ways = []
+    for rules in ([(f"graph:{GRAPHS[0]}", "read", "ALLOW")], [("graph:*", "read", "ALLOW")]):
+        _, token = await world.principal(rules)
+        ways.append((await world.send(ask, dict(zip("ab", ends, strict=True)), token)).json()["data"]["paths"])
+    assert ways == [[{"entities": [{"iri": iri} for iri in (ends[0], middle, ends[1])]}], []], "only readable links make a hub"
+
+
+async def test_repeating_a_write_tells_nothing_that_can_not_be_read(world: World) -> None:
+    principal, token = await world.principal([("memory:team/a", "write", "ALLOW")])
+    remember = 'mutation { remember(input: {agent: "ada", text: "x", scope: "team/a", idempotencyKey: "once"}) { id } }'
+    assert await world.codes(token, remember) == []
+    assert await world.codes(token, remember) == ["NOT_FOUND"], "it can't be read"
+    await world.rule(principal, "memory:team/a")
+    assert await world.codes(token, remember) == []
+
+
 async def test_a_cached_answer_is_never_anothers(world: World) -> None:
     await world.remember("team/a", "ada", 0)
     await world.remember("public", "ada", 3)
@@ -591,3 +637,171 @@ async def test_a_running_subscription_follows_the_rules(world: World) -> None:
         await world.rule(principal, "memory:team/*")
         last = await world.remember("team/a", "ada", 0)
         assert (await heard.get())["memoryAdded"]["id"] == last
+
+
+async def test_another_tenants_key_reaches_nothing_here(make_world: MakeWorld) -> None:
+    world, other = await make_world(), await make_world((), {})
+    id = await world.remember("public", "ada", 0)
+    fact = await world.assert_fact("public", [id])
+    await world.set_state("ada", "plan")
+    fact_id = next(id for id, called in world.names.items() if f"word{called}" == fact)
+    nothing = await everything(other, other.operator)
+    for (kind, name), body in (await singles(world, other.operator)).items():
+        invented = SINGLE[kind][1]()
+        unknown = (await other.send(SINGLE[kind][0], {"x": invented}, other.operator)).text
+        assert body.replace(name, "?") == unknown.replace(invented, "?"), kind
+    assert not any(world.words.keys() & set(re.findall(r"word[a-z]+\d+", body)) for body in nothing.values())
+    size, before = await world.ledger_size(), await everything(world, world.operator)
+    for change, known in {
+        "forget(id: $x, erase: true)": id,
+        "retractFact(id: $x) { id }": fact_id,
+        "revokeApiKey(id: $x)": world.operator.split("_")[1],
+    }.items():
+        assert await other.codes(other.operator, f"mutation($x: ID!) {{ {change} }}", x=known) == ["NOT_FOUND"], change
+    assert await other.codes(other.operator, 'mutation { setState(input: {agent: "ada", key: "plan", value: 1}) { version } }') == ["NOT_FOUND"]
+    assert await other.codes(other.operator, 'mutation { remember(input: {agent: "ada", text: "x"}) { id } }') == ["NOT_FOUND"]
+    now = await everything(world, world.operator)
+    assert (await world.ledger_size(), {name: now[name] for name in before}) == (size, before)
+
+
+FORGED = ("", "x", "cairn_", "cairn__", f"cairn_{'0' * 32}_{'A' * 43}", f"cairn_{'0' * 32}_{'A' * 43} ", "cairn_\u00e9", "Bearer", "*", "' OR 1=1 //")
+
+
+async def test_a_forged_key_is_nobodys(world: World) -> None:
+    whole = world.operator
+    head, id, secret = whole.split("_", 2)
+    wrong = [f"{head}_{id}_{secret[:-1]}", f"{whole}x", f"{head}_{id}_{secret[:-2]}{'AA' if secret[-2:] != 'AA' else 'BB'}", f"{head}_{id.upper()}x_{secret}", whole.upper()]
+    answers: set[str] = set()
+    for token in (*FORGED, *wrong):
+        headers = {"authorization": f"Bearer {token}".encode(), "accept": "application/json"}
+        response = await world.http.post("/graphql", json={"query": "{ me { id } memories { nodes { id } } }"}, headers=headers)
+        assert response.status_code == 401, token
+        answers.add(re.sub(r'"requestId":"[^"]*"', "", response.text) if token in wrong else "")
+    assert len(answers) == 2, "unknown keys and wrong secrets are answered alike"
+
+
+NASTY = (
+    "", " ", "\0", "a\0b", "\x1f", "ada\x1fplan", "\u2028", "\ufffe", "\U0001f300", "*", "*:*", "?", "~", "word*", "terms:word* OR tenant:*", "+tenant:[* TO *]",
+    ") OR scopeKey:(*", '") OR tenant:("', "/.*/", "a AND NOT b", "\\", "'", '"', "`", "$tenant", "{principal}", "' OR 1=1 //", "'}) RETURN 1 UNION MATCH (n) RETURN n //",
+    "`) DETACH DELETE n //", "'; DROP DATABASE neo4j; //", "%00", "..", "../../etc/passwd", "team/*", "team/", "/", "agent/ada/../bob", ".*", "(?s:.*)", "[^/]+", "a" * 5_000,
+    "_:", "_:b0", "urn:cairn:scope:agent/bob", "urn:cairn:entity:agent/bob:word", "https://example.org/\0", "https://example.org/<>", "https://example.org/' OR 1=1", "W10", "WyJ+Il0",
+    "WzFlOTk5LCIiXQ", "bnVsbA", "W05hTiwieCJd", "WyIwMDAxLTAxLTAxVDAwOjAwOjAwKzE0OjAwIiwiIl0", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "eJwDAAAAAAE",
+)  # fmt: skip
+"""Lucene's syntax, Cypher's, regular expressions', paths, control characters, forged cursors, instants at the ends of time."""
+
+ARGUMENTS: dict[str, tuple[str, ...]] = {
+    "String": (
+        'permitted(object: $x, action: "read") { allowed }',
+        'permitted(object: "memory:public", action: $x) { allowed rule }',
+        'permitted(object: "memory:agent/bob", action: "read", subject: $x) { allowed }',
+        "apiKeys(principal: $x) { nodes { principal } }",
+        "agents(after: $x) { nodes { id goals } }",
+        "memories(after: $x) { nodes { id text } }",
+        "memories(filter: {speaker: $x}) { nodes { id text } }",
+        "memories(filter: {scope: $x}) { nodes { id text } }",
+        "memories(filter: {externalId: $x}) { nodes { id text } }",
+        "facts(object: $x) { nodes { object } }",
+        "facts(after: $x) { nodes { object } }",
+        "graphs(after: $x) { nodes { iri } }",
+        "rules(after: $x) { nodes { object } }",
+        "entities(after: $x) { nodes { iri } }",
+        "entities(search: $x) { nodes { iri label(lang: $x) literals { value } } }",
+        'entities(search: "word", after: $x) { nodes { iri } }',
+        "ledger { entries(after: $x) { nodes { target } } }",
+        f'entity(iri: "{THINGS[3]}") {{ label(lang: $x) neighbours(after: $x) {{ nodes {{ entity {{ iri }} }} }} }}',
+        f'entity(iri: "{THINGS[3]}") {{ memories(after: $x) {{ nodes {{ id }} }} }}',
+        'agent(id: "ada") { states(after: $x) { nodes { key } } memories(after: $x) { nodes { id } } }',
+        'state(agent: "ada", key: $x) { value history { nodes { value } } }',
+        'state(agent: "ada", key: "plan") { history(after: $x) { nodes { value } } }',
+        'recall(input: {agent: "ada", query: $x}) { hits { memory { id text } } }',
+        'recall(input: {agent: "ada", query: "word", scope: $x, goals: ["a"]}) { hits { memory { id text } } }',
+        'recall(input: {agent: "ada", query: "word", goals: [$x]}) { hits { memory { id text } } }',
+    ),
+    "ID": (
+        "agent(id: $x) { id goals }",
+        'state(agent: $x, key: "plan") { value }',
+        'state(agent: $x, key: "") { value history { nodes { value } } }',
+        "memory(id: $x) { text }",
+        "memories(filter: {agent: $x}) { nodes { text } }",
+        "memories(filter: {session: $x}) { nodes { text } }",
+        'recall(input: {agent: $x, query: "word", session: $x}) { hits { memory { id text } } }',
+        "import(id: $x) { source }",
+    ),
+    "IRI": (
+        "entity(iri: $x) { iri label literals(predicate: $x) { value } neighbours(predicate: $x) { nodes { predicate } } memories { nodes { text } } }",
+        "entities(type: $x) { nodes { iri } }",
+        "entities(graph: $x) { nodes { iri } }",
+        'entities(search: "word", type: $x, graph: $x) { nodes { iri } }',
+        f'paths(from: $x, to: "{THINGS[3]}") {{ length }}',
+        f'paths(from: "{THINGS[3]}", to: $x) {{ length }}',
+        "facts(subject: $x) { nodes { object } }",
+        "facts(predicate: $x) { nodes { object } }",
+        'recall(input: {agent: "ada", query: "word", near: [$x]}) { hits { memory { id } } }',
+    ),
+    "DateTime": (
+        "memories(filter: {after: $x, before: $x}) { nodes { text } }",
+        'state(agent: "ada", key: "plan", asOf: $x) { value }',
+        "facts(validAt: $x, knownAt: $x) { nodes { object } }",
+        'recall(input: {agent: "ada", query: "word", after: $x, before: $x}) { hits { memory { id } } }',
+    ),
+}
+"""Every argument of a query that takes text, by its type; the text goes where $x stands."""
+
+MUTATIONS = (
+    ("ID", "forget(id: $x, idempotencyKey: $k)"),
+    ("ID", "retractFact(id: $x, idempotencyKey: $k) { id }"),
+    ("ID", "revokeApiKey(id: $x, idempotencyKey: $k)"),
+    ("ID", 'feedback(recall: $x, useful: [$x], idempotencyKey: $k)'),
+    ("ID", 'registerAgent(input: {id: $x, name: "x", idempotencyKey: $k}) { id }'),
+    ("String", 'registerAgent(input: {id: "eve", name: $x, goals: [$x], idempotencyKey: $k}) { name }'),
+    ("ID", 'setState(input: {agent: $x, key: "plan", value: 1, idempotencyKey: $k}) { version }'),
+    ("String", 'setState(input: {agent: "ada", key: $x, value: 1, idempotencyKey: $k}) { history { nodes { value } } }'),
+    ("JSON", 'setState(input: {agent: "ada", key: "mood", value: $x, idempotencyKey: $k}) { value history { nodes { value } } }'),
+    ("ID", 'remember(input: {agent: $x, text: "x", scope: "public", idempotencyKey: $k}) { id }'),
+    ("String", 'remember(input: {agent: "ada", text: $x, speaker: $x, externalId: $x, idempotencyKey: $k}) { related { text } mentions { text } }'),
+    ("String", 'remember(input: {agent: "ada", text: $x, scope: "public", idempotencyKey: $k}) { related { text } mentions { text } }'),
+    ("ID", 'remember(input: {agent: "ada", text: "x", session: $x, scope: "public", idempotencyKey: $k}) { session related { text } }'),
+    ("String", 'remember(input: {agent: "ada", text: "x", scope: $x, idempotencyKey: $k}) { scope }'),
+    ("JSON", 'remember(input: {agent: "ada", text: "x", scope: "public", metadata: {a: $x}, idempotencyKey: $k}) { metadata }'),
+    ("IRI", 'identify(local: $x, sameAs: $x, idempotencyKey: $k) { iri }'),
+    ("IRI", 'assertFact(input: {subject: $x, predicate: $x, object: "o", scope: "public", idempotencyKey: $k}) { object }'),
+    ("String", 'assertFact(input: {subject: "urn:a", predicate: "urn:b", object: $x, scope: "public", idempotencyKey: $k}) { object }'),
+    ("ID", 'assertFact(input: {subject: "urn:a", predicate: "urn:b", object: "o", scope: "public", evidence: [$x], idempotencyKey: $k}) { object }'),
+    ("DateTime", 'assertFact(input: {subject: "urn:a", predicate: "urn:b", object: "o", scope: "public", validFrom: $x, functional: true, idempotencyKey: $k}) { object }'),
+    ("String", "startImport(input: {source: $x, idempotencyKey: $k}) { id }"),
+    ("String", 'startImport(input: {source: "nowhere.nt", format: $x, idempotencyKey: $k}) { id }'),
+    ("String", "createApiKey(input: {principal: $x, idempotencyKey: $k}) { principal }"),
+    ("String", 'createApiKey(input: {principal: "eve", role: $x, idempotencyKey: $k}) { principal }'),
+    ("String", 'addRule(input: {subject: $x, object: "memory:none", action: "read"}, idempotencyKey: $k) { changed }'),
+    ("String", 'addRule(input: {subject: "none", object: $x, action: "read"}, idempotencyKey: $k) { changed }'),
+    ("String", 'addRule(input: {subject: "none", object: "memory:none", action: $x}, idempotencyKey: $k) { changed }'),
+    ("String", 'removeRule(input: {subject: $x, object: $x, action: $x}, idempotencyKey: $k) { changed }'),
+    ("String", 'assignRole(principal: $x, role: "reader", idempotencyKey: $k) { changed }'),
+    ("String", 'assignRole(principal: "eve", role: $x, idempotencyKey: $k) { changed }'),
+    ("String", "unassignRole(principal: $x, role: $x, idempotencyKey: $k) { changed }"),
+)
+"""Every mutation's arguments that take text."""
+EXPECTED = {"BAD_INPUT", "NOT_FOUND", "FORBIDDEN", "CONFLICT"}
+
+
+@hypothesis_settings(ON_REAL_SERVERS, max_examples=1)
+@given(st.just(None))
+async def test_texts_are_only_texts(make_world: MakeWorld, _nothing: None) -> None:
+    world, other = await make_world(), await make_world()
+    for _ in range(20):
+        other.word("foreign")
+    await fill(world, Plan([(scope, "ada", 3, "s") for scope in SCOPES], [("agent/bob", True), ("public", True)], [("ada", "plan"), ("bob", "plan")]))
+    known = dict(world.words)
+    for scope in SCOPES:
+        await other.remember(scope, "ada", 0, "s")
+    foreign = set(other.words) - set(known)
+    principal, token = await world.principal([("memory:public", "*", "ALLOW"), (f"graph:{GRAPHS[0]}", "read", "ALLOW"), ("state:agent/ada/mood", "*", "ALLOW")])
+    for text in NASTY:
+        for kind, queries in ARGUMENTS.items():
+            for query in queries:
+                for name, asking in (("operator", world.operator), (principal, token)):
+                    body = (await world.send(f"query($x: {kind}!) {{ {query} }}", {"x": text}, asking)).text
+                    codes = {error["extensions"]["code"] for error in json.loads(body).get("errors", [])}
+                    assert codes <= EXPECTED, (query, text, body)
+                    assert not foreign & set(re.findall(r"word[a-z]+\d+", body)), (query, text)
+                    assert name == "operator" or world.told(name, body) == set(), (query, text)
