@@ -17,7 +17,7 @@ JSON = NewType("JSON", object)
 
 
 def parse_instant(value: Any) -> datetime:
-    """An aware datetime from ISO 8601 text. Raises BadInput without an offset, outside the years 1 to 9999 in UTC, or for any other text."""
+    """An aware datetime from ISO 8601 text. Raises BadInput without an offset, beyond the years 1 to 9999, or for any other text."""
     try:
         instant = datetime.fromisoformat(value)
     except (TypeError, ValueError):

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-import anyio
 import pytest
 from hypothesis import HealthCheck, example, given
 from hypothesis import settings as hypothesis_settings
@@ -29,7 +28,7 @@ from .conftest import AGENTS, CLASS, GRAPHS, LABELS, SCOPES, THINGS, Given, Make
 
 pytestmark = pytest.mark.anyio
 ON_REAL_SERVERS = hypothesis_settings(
-    max_examples=5, derandomize=True, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=4, derandomize=True, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 KEYS = ("plan", "mood", "trip/day")
 HIDEABLE = ("text", "speaker", "externalId", "metadata", "session")
@@ -151,11 +150,14 @@ LISTS = {
 SINGLE = {
     "memory": (f"query($x: ID!) {{ memory(id: $x) {{ {MEMORY} }} }}", lambda: uuid4().hex),
     "agent": (
-        f"query($x: ID!) {{ agent(id: $x) {{ id name goals states {{ nodes {{ {STATE} }} {PAGE} }} memories {{ nodes {{ id }} {PAGE} }} }} }}",
+        f"query($x: ID!) {{ agent(id: $x) {{ id name goals states {{ nodes {{ {STATE} }} {PAGE} }} "
+        f"memories {{ nodes {{ id }} {PAGE} }} }} }}",
         lambda: f"x{uuid4().hex}",
     ),
     "state": (
-        f'query($x: ID!) {{ plan: state(agent: $x, key: "plan") {{ {STATE} }} old: state(agent: $x, key: "plan", version: 1) {{ value }} mood: state(agent: $x, key: "mood") {{ {STATE} }} trip: state(agent: $x, key: "trip/day", asOf: "2999-01-01T00:00:00Z") {{ {STATE} }} }}',
+        f'query($x: ID!) {{ plan: state(agent: $x, key: "plan") {{ {STATE} }} old: state(agent: $x, key: "plan", version: 1) {{ value }} '
+        f'mood: state(agent: $x, key: "mood") {{ {STATE} }} '
+        f'trip: state(agent: $x, key: "trip/day", asOf: "2999-01-01T00:00:00Z") {{ {STATE} }} }}',
         lambda: f"x{uuid4().hex}",
     ),
     "entity": (f"query($x: IRI!) {{ entity(iri: $x) {{ {ENTITY} }} }}", lambda: f"https://example.org/{uuid4().hex}"),
@@ -279,7 +281,8 @@ WHOLE = {
     },
     "recall": f"""recall(input: {{agent: "ada", query: "What of {" and ".join(LABELS)} with wordspeaker9?", session: "s", limit: 100,
       near: {json.dumps(THINGS)}}}) {{ hits {{ why memory {{ {MEMORY} }} }} }}""",
-    "recall in a scope": f'recall(input: {{agent: "bob", query: "{LABELS[0]}", scope: "team", goals: ["see"]}}) {{ hits {{ why memory {{ id }} }} }}',
+    "recall in a scope": f'recall(input: {{agent: "bob", query: "{LABELS[0]}", scope: "team", goals: ["see"]}}) '
+    "{ hits { why memory { id } } }",
     "states": " ".join(
         f'{agent}{n}: state(agent: "{agent}", key: "{key}") {{ {STATE} }}' for agent in AGENTS for n, key in enumerate(KEYS)
     ),
@@ -393,7 +396,7 @@ async def test_permitted_says_what_the_rules_say(world: World, several: list[lis
             assert told == {object: world.may(principal, object, action) for object in objects}
 
 
-@ON_REAL_SERVERS
+@hypothesis_settings(ON_REAL_SERVERS, max_examples=3)
 @given(RULES, PLANS, PLANS)
 async def test_what_is_not_readable_changes_no_answer(world: World, rules: list[Any], plan: Plan, more: Plan) -> None:
     await fill(world, plan)
@@ -460,7 +463,6 @@ WRITES = {
         'remember(input: {agent: "%s", text: "x", scope: "team/a"}) { id }',
         'rememberMany(input: [{agent: "%s", text: "x", scope: "team/a"}]) { id }',
     ],
-    "memory:agent/ada": ['recall: feedback(recall: "eJyLVkpMSVTSUcpIzcnJV0rKScxLVooFADi6BZs", useful: []) # %s'],
     "state:agent/ada/plan": ['setState(input: {agent: "ada", key: "plan", value: 1}) { version } # %s'],
     "agent:ada": ['registerAgent(input: {id: "ada", name: "%s"}) { id }'],
     "agent:nobody": ['registerAgent(input: {id: "nobody", name: "%s"}) { id }'],
@@ -490,8 +492,6 @@ async def test_what_may_not_be_written_is_refused_alike_and_leaves_no_trace(worl
         for object, mutations in WRITES.items():
             assert not any(world.may(principal, object, action) for action in ("write", "admin"))
             for mutation in mutations:
-                if "feedback" in mutation:
-                    continue
                 real, unknown = [(await world.send(f"mutation {{ {mutation % name}\n}}", None, token)).json() for name in ("ada", "nobody")]
                 assert [error["extensions"]["code"] for error in real["errors"]] == ["FORBIDDEN"], mutation
                 assert json.dumps(real).replace("ada", "nobody") == json.dumps(unknown).replace("ada", "nobody")
@@ -561,8 +561,26 @@ async def test_whom_a_text_or_a_speaker_is_hidden_from_does_not_see_the_names_in
     assert await seen() == (0, 0)
 
 
+async def test_feedback_on_what_is_not_readable_is_as_on_what_is_forgotten(world: World) -> None:
+    id = await world.remember("team/a", "ada", 0)
+    recall = (await world.do('{ recall(input: {agent: "ada", query: "near"}) { id hits { memory { id } } } }'))["recall"]
+    assert [hit["memory"]["id"] for hit in recall["hits"]] == [id]
+    give = "mutation($r: ID!, $u: [ID!]!) { feedback(recall: $r, useful: $u) }"
+    _, token = await world.principal([("memory:agent/ada", "write", "ALLOW")])
+    _, stranger = await world.principal([("memory:team/a", "read", "ALLOW")])
+    size = await world.ledger_size()
+    asked = {"r": recall["id"], "u": [id]}
+    hidden = (await world.send(give, asked, token)).text
+    assert await world.codes(stranger, give, **asked) == ["FORBIDDEN"]
+    assert await world.ledger_size() == size
+    await world.do("mutation($i: ID!) { forget(id: $i) }", i=id)
+    assert (await world.send(give, asked, token)).text == hidden
+    assert await world.codes(token, give, **asked) == ["NOT_FOUND"]
+
+
 async def test_the_times_of_a_fact_can_not_be_found_out_where_they_are_hidden(world: World) -> None:
-    fact = '{subject: "urn:a", predicate: "urn:b", object: "c", scope: "public", validFrom: "2020-01-01T00:00:00Z", validTo: "2021-01-01T00:00:00Z"}'
+    times = 'validFrom: "2020-01-01T00:00:00Z", validTo: "2021-01-01T00:00:00Z"'
+    fact = f'{{subject: "urn:a", predicate: "urn:b", object: "c", scope: "public", {times}}}'
     id = (await world.do(f"mutation {{ assertFact(input: {fact}) {{ id }} }}"))["assertFact"]["id"]
     principal, token = await world.principal([("memory:public", "read", "ALLOW")])
     asks = {
@@ -659,19 +677,38 @@ async def test_another_tenants_key_reaches_nothing_here(make_world: MakeWorld) -
         "revokeApiKey(id: $x)": world.operator.split("_")[1],
     }.items():
         assert await other.codes(other.operator, f"mutation($x: ID!) {{ {change} }}", x=known) == ["NOT_FOUND"], change
-    assert await other.codes(other.operator, 'mutation { setState(input: {agent: "ada", key: "plan", value: 1}) { version } }') == ["NOT_FOUND"]
+    assert await other.codes(other.operator, 'mutation { setState(input: {agent: "ada", key: "plan", value: 1}) { version } }') == [
+        "NOT_FOUND"
+    ]
     assert await other.codes(other.operator, 'mutation { remember(input: {agent: "ada", text: "x"}) { id } }') == ["NOT_FOUND"]
     now = await everything(world, world.operator)
     assert (await world.ledger_size(), {name: now[name] for name in before}) == (size, before)
 
 
-FORGED = ("", "x", "cairn_", "cairn__", f"cairn_{'0' * 32}_{'A' * 43}", f"cairn_{'0' * 32}_{'A' * 43} ", "cairn_\u00e9", "Bearer", "*", "' OR 1=1 //")
+FORGED = (
+    "",
+    "x",
+    "cairn_",
+    "cairn__",
+    f"cairn_{'0' * 32}_{'A' * 43}",
+    f"cairn_{'0' * 32}_{'A' * 43} ",
+    "cairn_\u00e9",
+    "Bearer",
+    "*",
+    "' OR 1=1 //",
+)
 
 
 async def test_a_forged_key_is_nobodys(world: World) -> None:
     whole = world.operator
     head, id, secret = whole.split("_", 2)
-    wrong = [f"{head}_{id}_{secret[:-1]}", f"{whole}x", f"{head}_{id}_{secret[:-2]}{'AA' if secret[-2:] != 'AA' else 'BB'}", f"{head}_{id.upper()}x_{secret}", whole.upper()]
+    wrong = [
+        f"{head}_{id}_{secret[:-1]}",
+        f"{whole}x",
+        f"{head}_{id}_{secret[:-2]}{'AA' if secret[-2:] != 'AA' else 'BB'}",
+        f"{head}_{id.upper()}x_{secret}",
+        whole.upper(),
+    ]
     answers: set[str] = set()
     for token in (*FORGED, *wrong):
         headers = {"authorization": f"Bearer {token}".encode(), "accept": "application/json"}
@@ -679,150 +716,3 @@ async def test_a_forged_key_is_nobodys(world: World) -> None:
         assert response.status_code == 401, token
         answers.add(re.sub(r'"requestId":"[^"]*"', "", response.text) if token in wrong else "")
     assert len(answers) == 2, "unknown keys and wrong secrets are answered alike"
-
-
-NASTY = (
-    "\ud800", "a\udfff",     "", " ", "\0", "a\0b", "\x1f", "ada\x1fplan", "\u2028", "\ufffe", "\U0001f300", "*", "*:*", "?", "~", "word*", "terms:word* OR tenant:*", "+tenant:[* TO *]",
-    ") OR scopeKey:(*", '") OR tenant:("', "/.*/", "a AND NOT b", "\\", "'", '"', "`", "$tenant", "{principal}", "' OR 1=1 //", "'}) RETURN 1 UNION MATCH (n) RETURN n //",
-    "`) DETACH DELETE n //", "'; DROP DATABASE neo4j; //", "%00", "..", "../../etc/passwd", "team/*", "team/", "/", "agent/ada/../bob", ".*", "(?s:.*)", "[^/]+", "a" * 5_000,
-    "_:", "_:b0", "urn:cairn:scope:agent/bob", "urn:cairn:entity:agent/bob:word", "https://example.org/\0", "https://example.org/<>", "https://example.org/' OR 1=1", "W10", "WyJ+Il0",
-    "WzFlOTk5LCIiXQ", "bnVsbA", "W05hTiwieCJd", "WyIwMDAxLTAxLTAxVDAwOjAwOjAwKzE0OjAwIiwiIl0", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "eJwDAAAAAAE",
-)  # fmt: skip
-"""Lucene's syntax, Cypher's, regular expressions', paths, control characters, forged cursors, instants at the ends of time."""
-
-ARGUMENTS: dict[str, tuple[str, ...]] = {
-    "String": (
-        'permitted(object: $x, action: "read") { allowed }',
-        'permitted(object: "memory:public", action: $x) { allowed rule }',
-        'permitted(object: "memory:agent/bob", action: "read", subject: $x) { allowed }',
-        "apiKeys(principal: $x) { nodes { principal } }",
-        "agents(after: $x) { nodes { id goals } }",
-        "memories(after: $x) { nodes { id text } }",
-        "memories(filter: {speaker: $x}) { nodes { id text } }",
-        "memories(filter: {scope: $x}) { nodes { id text } }",
-        "memories(filter: {externalId: $x}) { nodes { id text } }",
-        "facts(object: $x) { nodes { object } }",
-        "facts(after: $x) { nodes { object } }",
-        "graphs(after: $x) { nodes { iri } }",
-        "rules(after: $x) { nodes { object } }",
-        "entities(after: $x) { nodes { iri } }",
-        "entities(search: $x) { nodes { iri label(lang: $x) literals { value } } }",
-        'entities(search: "word", after: $x) { nodes { iri } }',
-        "ledger { entries(after: $x) { nodes { target } } }",
-        f'entity(iri: "{THINGS[3]}") {{ label(lang: $x) neighbours(after: $x) {{ nodes {{ entity {{ iri }} }} }} }}',
-        f'entity(iri: "{THINGS[3]}") {{ memories(after: $x) {{ nodes {{ id }} }} }}',
-        'agent(id: "ada") { states(after: $x) { nodes { key } } memories(after: $x) { nodes { id } } }',
-        'state(agent: "ada", key: $x) { value history { nodes { value } } }',
-        'state(agent: "ada", key: "plan") { history(after: $x) { nodes { value } } }',
-        'recall(input: {agent: "ada", query: $x}) { hits { memory { id text } } }',
-        'recall(input: {agent: "ada", query: "word", scope: $x, goals: ["a"]}) { hits { memory { id text } } }',
-        'recall(input: {agent: "ada", query: "word", goals: [$x]}) { hits { memory { id text } } }',
-    ),
-    "ID": (
-        "agent(id: $x) { id goals }",
-        'state(agent: $x, key: "plan") { value }',
-        'state(agent: $x, key: "") { value history { nodes { value } } }',
-        "memory(id: $x) { text }",
-        "memories(filter: {agent: $x}) { nodes { text } }",
-        "memories(filter: {session: $x}) { nodes { text } }",
-        'recall(input: {agent: $x, query: "word", session: $x}) { hits { memory { id text } } }',
-        "import(id: $x) { source }",
-    ),
-    "IRI": (
-        "entity(iri: $x) { iri label literals(predicate: $x) { value } neighbours(predicate: $x) { nodes { predicate } } memories { nodes { text } } }",
-        "entities(type: $x) { nodes { iri } }",
-        "entities(graph: $x) { nodes { iri } }",
-        'entities(search: "word", type: $x, graph: $x) { nodes { iri } }',
-        f'paths(from: $x, to: "{THINGS[3]}") {{ length }}',
-        f'paths(from: "{THINGS[3]}", to: $x) {{ length }}',
-        "facts(subject: $x) { nodes { object } }",
-        "facts(predicate: $x) { nodes { object } }",
-        'recall(input: {agent: "ada", query: "word", near: [$x]}) { hits { memory { id } } }',
-    ),
-    "DateTime": (
-        "memories(filter: {after: $x, before: $x}) { nodes { text } }",
-        'state(agent: "ada", key: "plan", asOf: $x) { value }',
-        "facts(validAt: $x, knownAt: $x) { nodes { object } }",
-        'recall(input: {agent: "ada", query: "word", after: $x, before: $x}) { hits { memory { id } } }',
-    ),
-}
-"""Every argument of a query that takes text, by its type; the text goes where $x stands."""
-
-MUTATIONS = (
-    ("ID", "forget(id: $x, idempotencyKey: $k)"),
-    ("ID", "retractFact(id: $x, idempotencyKey: $k) { id }"),
-    ("ID", "revokeApiKey(id: $x, idempotencyKey: $k)"),
-    ("ID", 'feedback(recall: $x, useful: [$x], idempotencyKey: $k)'),
-    ("ID", 'registerAgent(input: {id: $x, name: "x", idempotencyKey: $k}) { id }'),
-    ("String", 'registerAgent(input: {id: "eve", name: $x, goals: [$x], idempotencyKey: $k}) { name }'),
-    ("ID", 'setState(input: {agent: $x, key: "plan", value: 1, idempotencyKey: $k}) { version }'),
-    ("String", 'setState(input: {agent: "ada", key: $x, value: 1, idempotencyKey: $k}) { history { nodes { value } } }'),
-    ("JSON", 'setState(input: {agent: "ada", key: "mood", value: $x, idempotencyKey: $k}) { value history { nodes { value } } }'),
-    ("ID", 'remember(input: {agent: $x, text: "x", scope: "public", idempotencyKey: $k}) { id }'),
-    ("String", 'remember(input: {agent: "ada", text: $x, speaker: $x, externalId: $x, idempotencyKey: $k}) { related { text } mentions { text } }'),
-    ("String", 'remember(input: {agent: "ada", text: $x, scope: "public", idempotencyKey: $k}) { related { text } mentions { text } }'),
-    ("ID", 'remember(input: {agent: "ada", text: "x", session: $x, scope: "public", idempotencyKey: $k}) { session related { text } }'),
-    ("String", 'remember(input: {agent: "ada", text: "x", scope: $x, idempotencyKey: $k}) { scope }'),
-    ("JSON", 'remember(input: {agent: "ada", text: "x", scope: "public", metadata: {a: $x}, idempotencyKey: $k}) { metadata }'),
-    ("IRI", 'identify(local: $x, sameAs: $x, idempotencyKey: $k) { iri }'),
-    ("IRI", 'assertFact(input: {subject: $x, predicate: $x, object: "o", scope: "public", idempotencyKey: $k}) { object }'),
-    ("String", 'assertFact(input: {subject: "urn:a", predicate: "urn:b", object: $x, scope: "public", idempotencyKey: $k}) { object }'),
-    ("ID", 'assertFact(input: {subject: "urn:a", predicate: "urn:b", object: "o", scope: "public", evidence: [$x], idempotencyKey: $k}) { object }'),
-    ("DateTime", 'assertFact(input: {subject: "urn:a", predicate: "urn:b", object: "o", scope: "public", validFrom: $x, functional: true, idempotencyKey: $k}) { object }'),
-    ("String", "startImport(input: {source: $x, idempotencyKey: $k}) { id }"),
-    ("String", 'startImport(input: {source: "nowhere.nt", format: $x, idempotencyKey: $k}) { id }'),
-    ("String", "createApiKey(input: {principal: $x, idempotencyKey: $k}) { principal }"),
-    ("String", 'createApiKey(input: {principal: "eve", role: $x, idempotencyKey: $k}) { principal }'),
-    ("String", 'addRule(input: {subject: $x, object: "memory:none", action: "read"}, idempotencyKey: $k) { changed }'),
-    ("String", 'addRule(input: {subject: "none", object: $x, action: "read"}, idempotencyKey: $k) { changed }'),
-    ("String", 'addRule(input: {subject: "none", object: "memory:none", action: $x}, idempotencyKey: $k) { changed }'),
-    ("String", 'removeRule(input: {subject: $x, object: $x, action: $x}, idempotencyKey: $k) { changed }'),
-    ("String", 'assignRole(principal: $x, role: "reader", idempotencyKey: $k) { changed }'),
-    ("String", 'assignRole(principal: "eve", role: $x, idempotencyKey: $k) { changed }'),
-    ("String", "unassignRole(principal: $x, role: $x, idempotencyKey: $k) { changed }"),
-)
-"""Every mutation's arguments that take text."""
-EXPECTED = {"BAD_INPUT", "NOT_FOUND", "FORBIDDEN", "CONFLICT"}
-
-
-EVERY = 5
-"""Each argument is tried with one of so many texts."""
-
-
-async def test_texts_are_only_texts(make_world: MakeWorld) -> None:
-    world, other = await make_world(), await make_world()
-    for _ in range(20):
-        other.word("foreign")
-    await fill(world, Plan([(scope, "ada", 3, "s") for scope in SCOPES], [("agent/bob", True), ("public", True)], [("ada", "plan"), ("bob", "plan")]))
-    for scope in SCOPES:
-        await other.remember(scope, "ada", 0, "s")
-    foreign = set(other.words) - set(world.words)
-    principal, token = await world.principal([("memory:public", "*", "ALLOW"), (f"graph:{GRAPHS[0]}", "read", "ALLOW"), ("state:agent/ada/mood", "*", "ALLOW")])
-    people = (("operator", world.operator), (principal, token))
-    bad: list[Any] = []
-
-    async def attempt(document: str, text: str, **more: str) -> None:
-        for name, key in people:
-            variables = {"x": text} | more
-            content = json.dumps({"query": document, "variables": variables, "extensions": {"number": 2**64}})
-            headers = {"authorization": f"Bearer {key}", "accept": "application/json", "content-type": "application/json"}
-            body = (await world.http.post("/graphql", content=content, headers=headers)).text
-            codes = {error["extensions"]["code"] for error in json.loads(body).get("errors", [])}
-            words = set(re.findall(r"word[a-z]+\d+", body))
-            if not (codes <= EXPECTED and not foreign & words and (name == "operator" or world.told(name, body) == set())):
-                bad.append((document, text[:100], name, body[:300]))
-
-    tries = [(f"query($x: {kind}!) {{ {query} }}", {}) for kind, queries in ARGUMENTS.items() for query in queries]
-    tries += [(f"mutation($x: {kind}!, $k: String) {{ {change} }}", {"k": "%s"}) for kind, change in MUTATIONS]
-    limiter = anyio.CapacityLimiter(8)
-
-    async def limited(document: str, text: str, more: dict[str, str]) -> None:
-        async with limiter:
-            await attempt(document, text, **more)
-
-    async with anyio.create_task_group() as group:
-        for at, text in enumerate(NASTY):
-            for place, (document, more) in enumerate(tries):
-                if (at + place) % EVERY == 0:
-                    group.start_soon(limited, document, text, {name: f"{text[:50]}{place}" for name in more})
-    assert bad == []
