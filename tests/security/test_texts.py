@@ -164,7 +164,7 @@ MUTATIONS = (
     ),
     (
         "DateTime",
-        'assertFact(input: {subject: "urn:a", predicate: "urn:b", object: "o", validFrom: $x, functional: true, idempotencyKey: $k}) { id }',
+        'assertFact(input: {subject: "urn:a", predicate: "urn:b", object: "o", validFrom: $x, functional: true,idempotencyKey: $k}) { id }',
     ),
     ("String", "startImport(input: {source: $x, idempotencyKey: $k}) { id }"),
     ("String", 'startImport(input: {source: "nowhere.nt", format: $x, idempotencyKey: $k}) { id }'),
