@@ -340,7 +340,14 @@ async def seen(world: World, token: str, queries: Mapping[str, str] = WHOLE) -> 
         [("ada", "plan"), ("bob", "plan"), ("bob", "mood")],
     ),
 )
-@example([("memory:*", "read", "ALLOW"), ("graph:*", "read", "ALLOW")], Plan([("public", "ada", 0, "s")], [], [("ada", "plan")]))
+@example(
+    [("memory:public", "read", "ALLOW"), ("graph:*", "read", "ALLOW")],
+    Plan(
+        [("public", "ada", 0, "s"), ("agent/ada", "ada", 0, "s"), ("team/a", "bob", 0, None), ("public", "ada", 1, "s")],
+        [("public", True)],
+        [("ada", "plan")],
+    ),
+)
 async def test_a_world_is_the_same_with_secrets_and_without(make_world: MakeWorld, rules: list[Given], plan: Plan) -> None:
     graphs = [graph for graph in GRAPHS if allows(rules, f"graph:{graph}")]
     authors = {agent for scope, agent, _, _ in plan.memories if allows(rules, f"memory:{scope}")}
