@@ -11,6 +11,7 @@ import orjson
 from ..errors import BadInput
 
 _BRACKETS_AND_STRINGS = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[\[\]{}]', re.DOTALL)
+_HALF_A_PAIR = re.compile(rb"\\u[dD][89a-fA-F]")
 _LONG_NUMBER = re.compile(rb"\d{19}")
 _OPENING = (b"[", b"{")
 _PARAMETERS = (b'"query"', b'"variables"', b'"operationName"', b'"extensions"')
@@ -19,16 +20,21 @@ _PARAMETERS = (b'"query"', b'"variables"', b'"operationName"', b'"extensions"')
 def decode(data: bytes, max_depth: int) -> Any:
     """The JSON value in `data`.
 
-    Raises BadInput when it isn't UTF-8 or JSON, nests deeper than `max_depth`, or repeats a name (RFC 8259 leaves open what that
-    would mean). Integers keep all their digits.
+    Raises BadInput when it isn't UTF-8 or JSON, nests deeper than `max_depth`, or repeats a name or holds half of a surrogate pair
+    (RFC 8259 leaves open what these would mean). Integers keep all their digits.
     """
     check_depth(data, max_depth)
     try:
         if _LONG_NUMBER.search(data) or any(data.count(name) > 1 for name in _PARAMETERS):
-            return json.loads(data.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant)
+            value = json.loads(data.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant)
+            if _HALF_A_PAIR.search(data):
+                json.dumps(value, ensure_ascii=False).encode("utf-8")
+            return value
         return orjson.loads(data)
     except UnicodeDecodeError as error:
         raise BadInput(f"the JSON is not UTF-8 at byte {error.start}") from error
+    except UnicodeEncodeError as error:
+        raise BadInput("a string in the JSON holds half of a surrogate pair, which is no character") from error
     except ValueError as error:
         raise BadInput(f"this is not JSON: {error}") from error
 

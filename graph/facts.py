@@ -81,11 +81,15 @@ async def list_facts(
     """A page of readable facts, the newest first.
 
     `valid_at` asks for what was true in the world at an instant (None: at any); `known_at` for what was held at an instant (None:
-    now). Raises BadInput for what is no IRI, an instant without an offset, or a bad page.
+    now). Nothing is found by a time that is hidden from the caller. Raises BadInput for what is no IRI, an instant without an
+    offset, or a bad page.
     """
     check_first(first)
     position = decode(after, str)
     tags.collect(f"{access.tenant}/facts")
+    asked = {"Fact.validFrom": valid_at, "Fact.validTo": valid_at, "Fact.retractedAt": known_at}
+    if any(instant is not None and name in access.hidden_fields for name, instant in asked.items()):
+        return Page((), (), more=False)
     parameters: Row = {
         "tenant": access.tenant,
         "scopes": list(access.scopes),

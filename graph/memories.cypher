@@ -78,13 +78,19 @@ CALL (agent) {
 RETURN m {.id, .externalId, .agent, .kind, .modality, .text, .speaker, .session, .scope, .importance, .occurredAt, .recordedAt, .expiresAt, .metadata, .hash} AS memory
 ORDER BY agent.id, m.recordedAt DESC, m.id DESC;
 
-// memories_related: readable memories next to each of several in their session, or that mention the same entity, if the reader may see it
+// memories_related: readable memories next to each of several in their session, past what is not readable, or that mention the same entity, if the reader may see it
 UNWIND $ids AS id
 MATCH (origin:Memory {id: id})
 WHERE origin.tenant = $tenant AND origin.scope IN $scopes
 CALL (origin) {
   WITH origin WHERE $sessions
-  MATCH (origin)-[:NEXT]-(m:Memory)
+  MATCH (origin) (()-[:NEXT]->(x WHERE NOT (x.scope IN $scopes AND (x.expiresAt IS NULL OR x.expiresAt > $now)))){0,1000}
+    ()-[:NEXT]->(m:Memory WHERE m.scope IN $scopes AND (m.expiresAt IS NULL OR m.expiresAt > $now))
+  RETURN m, 2.0 AS closeness
+  UNION ALL
+  WITH origin WHERE $sessions
+  MATCH (origin) (()<-[:NEXT]-(x WHERE NOT (x.scope IN $scopes AND (x.expiresAt IS NULL OR x.expiresAt > $now)))){0,1000}
+    ()<-[:NEXT]-(m:Memory WHERE m.scope IN $scopes AND (m.expiresAt IS NULL OR m.expiresAt > $now))
   RETURN m, 2.0 AS closeness
   UNION ALL
   MATCH (origin)-[x:MENTIONS]->(r:Resource)

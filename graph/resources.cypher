@@ -70,8 +70,8 @@ RETURN DISTINCT key
 ORDER BY key
 LIMIT $limit;
 
-// resources_paths: the shortest paths between two resources over readable links, around classes and resources with very many links
+// resources_paths: the shortest paths between two resources over readable links, around classes and resources with very many readable links
 MATCH (a:Resource {key: $from}), (b:Resource {key: $to})
-MATCH path = SHORTEST $first (a) (()-[r WHERE r.g IN $graphs AND r.p <> $class]-(n:Resource WHERE n = b OR COUNT { (n)--() } <= $hub)){1,6} (b)
+MATCH path = SHORTEST $first (a) (()-[r WHERE r.g IN $graphs AND r.p <> $class]-(n:Resource WHERE n = b OR COUNT { (n)--() } <= $hub OR COUNT { MATCH (n)-[l]-(:Resource) WHERE l.g IN $graphs RETURN l LIMIT $hub + 1 } <= $hub)){1,6} (b)
 RETURN [n IN nodes(path) | [n.key, n.iri]] AS nodes, [r IN relationships(path) | [startNode(r).key, r.p, endNode(r).key]] AS links
 ORDER BY size(links), links;

@@ -49,4 +49,5 @@ def connect(page: Page[S], wrap: Callable[[S], T], after: str | None) -> Connect
 
 def nothing(after: str | None) -> Connection[T]:
     """An empty connection."""
-    return connect(Page[T]((), (), more=False), lambda item: item, after)
+    empty: Page[T] = Page((), (), more=False)
+    return connect(empty, lambda item: item, after)

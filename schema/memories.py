@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import strawberry
 
+from ..errors import NotFound
 from ..graph import memories as verbs
 from ..graph import mentions as mention_verbs
 from ..graph import remembering
@@ -191,7 +192,10 @@ async def _remember(info: Info, inputs: list[RememberInput], idempotency_key: st
 class MemoryMutation:
     @strawberry.mutation(description="Remember something. Names in its text are linked to entities.")
     async def remember(self, info: Info, input: RememberInput) -> Memory:
-        return (await _remember(info, [input], input.idempotency_key))[0]
+        found = await _remember(info, [input], input.idempotency_key)
+        if not found:
+            raise NotFound("what this idempotencyKey wrote was forgotten, has expired, or may not be read by you")
+        return found[0]
 
     @strawberry.mutation(description="Remember up to 1,000 things, in this order: all of them or, after an error, none.")
     async def remember_many(self, info: Info, input: list[RememberInput], idempotency_key: str | None = None) -> list[Memory]:

@@ -9,6 +9,7 @@ import strawberry
 from strawberry.schema.config import StrawberryConfig
 
 from ..errors import BadInput
+from ..graph.instants import check_instant
 from ..graph.iris import check_iri
 
 IRI = NewType("IRI", str)
@@ -16,14 +17,14 @@ JSON = NewType("JSON", object)
 
 
 def parse_instant(value: Any) -> datetime:
-    """An aware datetime from ISO 8601 text. Raises BadInput without an offset, or for any other text."""
+    """An aware datetime from ISO 8601 text. Raises BadInput without an offset, beyond the years 1 to 9999, or for any other text."""
     try:
         instant = datetime.fromisoformat(value)
     except (TypeError, ValueError):
         raise BadInput(f"{value!r} is no instant; write ISO 8601 with an offset, such as 2026-01-31T12:00:00Z") from None
     if instant.tzinfo is None:
         raise BadInput(f"{value!r} has no offset; write for example {value}Z for UTC")
-    return instant.astimezone(UTC)
+    return check_instant(f"{value!r}", instant)
 
 
 def serialize_instant(value: datetime) -> str:
