@@ -23,6 +23,7 @@ from ..importers.jobs import ImportJobs
 from ..importers.linking import Linker
 from ..importers.relinking import Relinker
 from ..learning.embedding import WordLlamaEmbedder
+from ..learning.learner import Learner
 from ..policies.accesses import Accesses
 from ..policies.administration import Administration
 from ..policies.authentication import Authenticator
@@ -90,6 +91,7 @@ async def _open(
     linker = await Linker.make(database, embedder)
     stack.push_async_callback(linker.close)
     await _relink(stack, database, writer, linker, accesses)
+    learner = await _learn(stack, settings, Learner(database, writer, embedder, accesses.get), writer)
     imports = ImportJobs(database, writer, settings)
     stack.push_async_callback(imports.close)
     imports.listeners.append(_imported(linker))
@@ -104,6 +106,7 @@ async def _open(
         embedder=embedder,
         linker=linker,
         imports=imports,
+        learner=learner,
         signer=open_signer(settings.data_dir / "ledger.key"),
     )
     return Cairn(services, authenticator, epochs, first_key)
@@ -137,6 +140,20 @@ async def _relink(stack: AsyncExitStack, database: Database, writer: Writer, lin
         await asyncio.gather(task, return_exceptions=True)
 
     stack.push_async_callback(stop)
+
+
+async def _learn(stack: AsyncExitStack, settings: Settings, learner: Learner, writer: Writer) -> Learner:
+    """Learn from feedback in the background; first from what was given while nobody learned."""
+    writer.listeners.append(learner.hear)
+    learner.request(settings.tenant)
+    task = asyncio.create_task(learner.work(), name="cairn-learner")
+
+    async def stop() -> None:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    stack.push_async_callback(stop)
+    return learner
 
 
 async def _ensure_operator(settings: Settings, writer: Writer, administration: Administration, authenticator: Authenticator) -> None:

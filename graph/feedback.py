@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Sequence
 
 from ..errors import BadInput, NotFound
 from .access import Access
-from .changes import Change, Entry, Results, Settled, Step, content_hash, idempotency
+from .changes import Change, Entry, Event, Results, Settled, Step, content_hash, idempotency
 from .database import Row
 from .instants import now
 from .memories import readable_step
@@ -54,7 +54,7 @@ async def give_feedback(
         "at": now(),
         "useful": list(useful),
         "useless": list(useless),
-        "properties": {"principal": access.principal, "agent": agent, "recall": recall, "query": query, "hash": digest},
+        "properties": {"principal": access.principal, "agent": agent, "recall": recall, "query": query, "hash": digest, "example": None},
     }
 
     def check(rows: Sequence[Row]) -> None:
@@ -63,7 +63,8 @@ async def give_feedback(
 
     def settle(results: Results) -> Settled:
         given = results[1][0]
-        return Settled(answer=True, entries=(Entry("feedback.give", f"feedback:{given['id']}", given["before"], digest),))
+        entry = Entry("feedback.give", f"feedback:{given['id']}", given["before"], digest)
+        return Settled(answer=True, entries=(entry,), events=(Event("feedback", access.tenant, given["id"], agent=agent),))
 
     return await writer.apply(
         Change(
@@ -74,6 +75,7 @@ async def give_feedback(
             check=check,
             settle=settle,
             conflicts=frozenset({f"feedback:{row['key']}"}),
+            tags=frozenset({f"{access.tenant}/feedback"}),
             idempotency=idempotency(access.tenant, access.principal, "feedback", idempotency_key, [recall, list(useful), list(useless)]),
         )
     )

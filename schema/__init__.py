@@ -13,6 +13,7 @@ from .imports import ImportMutation, ImportQuery, ImportSubscription
 from .keys import KeyMutation, KeyQuery
 from .ledger import LedgerQuery
 from .memories import MemoryMutation, MemoryQuery, MemorySubscription
+from .models import ModelMutation, ModelQuery
 from .policies import PolicyMutation, PolicyQuery
 from .recall import RecallMutation, RecallQuery
 from .scalars import CONFIG
@@ -20,7 +21,9 @@ from .states import StateMutation, StateQuery, StateSubscription
 
 
 @strawberry.type
-class Query(PolicyQuery, AgentQuery, StateQuery, MemoryQuery, RecallQuery, EntityQuery, FactQuery, ImportQuery, LedgerQuery, KeyQuery):
+class Query(
+    PolicyQuery, AgentQuery, StateQuery, MemoryQuery, RecallQuery, EntityQuery, FactQuery, ImportQuery, LedgerQuery, KeyQuery, ModelQuery
+):
     """Everything that can be read."""
 
 
@@ -35,6 +38,7 @@ class Mutation(
     ImportMutation,
     KeyMutation,
     PolicyMutation,
+    ModelMutation,
 ):
     """Everything that can be changed. An idempotencyKey makes a repeated call harmless."""
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ..importers.jobs import ImportJobs
     from ..importers.linking import Linker
     from ..learning.embedding import Embedder
+    from ..learning.learner import Learner
     from ..policies.accesses import Accesses
     from ..policies.administration import Administration
     from ..settings import Settings
@@ -44,6 +45,7 @@ class Services:
     embedder: Embedder
     linker: Linker
     imports: ImportJobs
+    learner: Learner
     signer: Signer
 
 

@@ -28,6 +28,7 @@ from cairn.graph.ledger import LedgerEntry, list_entries
 from cairn.graph.locals import identify, local_entity
 from cairn.graph.memories import MemoryFilter, list_memories
 from cairn.graph.mentions import Mention, link_steps
+from cairn.graph.models import Trained, choose_model, keep_model
 from cairn.graph.names import new_id
 from cairn.graph.rdf import subject
 from cairn.graph.relinking import Standing, write_batch
@@ -48,11 +49,12 @@ HELD = {"touchedAt", "heldAt", "policyLock", "catalogVersion"}
 WALKED = {
     "agents.register_agent", "asserting.assert_fact", "asserting.retract_fact", "contents.prepare", "contents.ensure_contents",
     "feedback.give_feedback", "imports._change", "keys.revoke_key", "keys.store_first_key", "keys.store_key", "locals._same",
+    "models.choose_model", "models.keep_model",
     "relinking.write_batch", "remembering.forget", "remembering.remember", "rules.apply_edit", "states.set_state",
     "tenants.create_tenant",
 }  # fmt: skip
-BOOKKEEPING = {"keys.touch_key", "relinking.finish", "remembering._forgotten_before"}
-"""These change nothing that the ledger tells of: when a key was last used, that a pass is done, and nothing at all."""
+BOOKKEEPING = {"keys.touch_key", "models.keep_examples", "relinking.finish", "remembering._forgotten_before"}
+"""These change nothing that the ledger tells of: when a key was last used, what feedback came to, that a pass is done, and nothing."""
 
 GRAPH = "https://example.org/graph"
 ADA = "https://example.org/ada"
@@ -127,6 +129,22 @@ async def test_agents_and_states(walk: Walk) -> None:
 
 def prepared(access: Access, text: str = "A stone.", **other: Any) -> Prepared:
     return Prepared(check(access, NewMemory(**{"agent": "ada", "text": text, **other}), now()), ("stone",), None)
+
+
+async def test_models(walk: Walk) -> None:
+    writer, access = walk.writer, walk.access
+    await create_tenant(writer, access.tenant, ())
+    trained = Trained(
+        names=["terms"], weights=[1.0], examples=9, figure=0.5, champion_figure=0.4, held_back=2, champion=0, promote=True,
+        drift=0.0, drifted_at=None,
+    )  # fmt: skip
+    await walk.does(keep_model(writer, access.tenant, trained), "model.train", "model.promote")
+    await walk.does(keep_model(writer, access.tenant, trained), "model.train")
+    await walk.does(choose_model(writer, access, 2, pinned=True, idempotency_key="k"), "model.pin")
+    await walk.does(choose_model(writer, access, 2, pinned=True, idempotency_key="k"))
+    await walk.does(choose_model(writer, access, 0, pinned=False), "model.choose")
+    await walk.does(choose_model(writer, access, 7, pinned=False))
+    await walk.does(keep_model(writer, "no-such-tenant", trained))
 
 
 async def test_memories_feedback_and_facts(walk: Walk) -> None:
