@@ -23,6 +23,7 @@ from ..importers.jobs import ImportJobs
 from ..importers.linking import Linker
 from ..importers.relinking import Relinker
 from ..learning.embedding import WordLlamaEmbedder
+from ..learning.tokens import EstimatingTokenizer
 from ..policies.accesses import Accesses
 from ..policies.administration import Administration
 from ..policies.authentication import Authenticator
@@ -102,6 +103,7 @@ async def _open(
         administration=administration,
         events=events,
         embedder=embedder,
+        tokenizer=EstimatingTokenizer(),
         linker=linker,
         imports=imports,
         signer=open_signer(settings.data_dir / "ledger.key"),

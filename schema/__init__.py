@@ -14,13 +14,26 @@ from .keys import KeyMutation, KeyQuery
 from .ledger import LedgerQuery
 from .memories import MemoryMutation, MemoryQuery, MemorySubscription
 from .policies import PolicyMutation, PolicyQuery
+from .prompts import ContextQuery
 from .recall import RecallMutation, RecallQuery
 from .scalars import CONFIG
 from .states import StateMutation, StateQuery, StateSubscription
 
 
 @strawberry.type
-class Query(PolicyQuery, AgentQuery, StateQuery, MemoryQuery, RecallQuery, EntityQuery, FactQuery, ImportQuery, LedgerQuery, KeyQuery):
+class Query(
+    PolicyQuery,
+    AgentQuery,
+    StateQuery,
+    MemoryQuery,
+    RecallQuery,
+    ContextQuery,
+    EntityQuery,
+    FactQuery,
+    ImportQuery,
+    LedgerQuery,
+    KeyQuery,
+):
     """Everything that can be read."""
 
 

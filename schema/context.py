@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ..importers.jobs import ImportJobs
     from ..importers.linking import Linker
     from ..learning.embedding import Embedder
+    from ..learning.tokens import Tokenizer
     from ..policies.accesses import Accesses
     from ..policies.administration import Administration
     from ..settings import Settings
@@ -42,6 +43,7 @@ class Services:
     administration: Administration
     events: Events
     embedder: Embedder
+    tokenizer: Tokenizer
     linker: Linker
     imports: ImportJobs
     signer: Signer
