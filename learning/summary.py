@@ -92,7 +92,8 @@ def _ranked(embedder: Embedder, texts: Sequence[str], towards: str | None) -> _R
 def _centrality(cosines: NDArray[np.float32]) -> NDArray[np.float64]:
     """LexRank: the stationary share of a walk from sentence to like sentence that now and then begins anew anywhere."""
     weights = np.where(cosines >= _ALIKE, cosines, 0.0).astype(np.float64)
-    np.fill_diagonal(weights, 1.0)
+    np.fill_diagonal(weights, 0.0)
+    weights[weights.sum(axis=1) == 0] = 1.0  # from a sentence like no other the walk goes anywhere
     steps = weights / weights.sum(axis=1, keepdims=True)
     scores = np.full(len(weights), 1.0 / len(weights))
     for _ in range(_STEPS):
