@@ -103,9 +103,7 @@ async def list_facts(
     return page([from_properties(row["fact"]) for row in rows], first, lambda fact: encode(fact.id))
 
 
-async def facts_held(
-    database: Database, access: Access, iris: Sequence[str], memories: Sequence[str], limit: int
-) -> list[Fact]:
+async def facts_held(database: Database, access: Access, iris: Sequence[str], memories: Sequence[str], limit: int) -> list[Fact]:
     """Readable facts that are true now: those about `iris` or that say one of them, and those that cite one of `memories`.
 
     The newest `limit`, the newest first. An answer made of them ends when one ends to be true, or one of them begins to be.

@@ -135,7 +135,8 @@ async def _sum_up(draft: Draft, embedder: Embedder, known: _Known, turns: Sequen
 
     def fits(sentence: Sentence) -> bool:
         turn = left[sentence.source]
-        item = draft.item(ItemKind.SUMMARY, turn.id, memory_line(turn, sentence.text, dated=False), sentence.source * _MOST_OF_A_TURN + sentence.number)
+        place = sentence.source * _MOST_OF_A_TURN + sentence.number
+        item = draft.item(ItemKind.SUMMARY, turn.id, memory_line(turn, sentence.text, dated=False), place)
         return draft.take(item, draft.budget)
 
     await summary(embedder, [turn.text or "" for turn in left], fits, query)

@@ -30,7 +30,7 @@ _ALIKE = 0.3
 _SAME = 0.9
 """A sentence this near to one that was chosen says nothing new."""
 _DAMPING = 0.15
-_STEPS = 50
+_STEPS = 30
 _UNSPACED_END = re.compile(r"(?<=[。！？｡])(?=\S)")
 _splitting = Lock()
 
@@ -85,8 +85,8 @@ def _ranked(embedder: Embedder, texts: Sequence[str], towards: str | None) -> _R
     if towards is not None:
         asked = np.asarray(embedder.embed([towards])[0], dtype=np.float32)
         scores = scores * np.maximum(vectors @ asked, 0.05)
-    rounded = np.round(scores / scores.max(), 6)  # so that the order never hangs on the last bits of a sum
-    return _Ranked(found, sorted(range(len(found)), key=lambda place: (-float(rounded[place]), place)), cosines)
+    rounded = [round(float(score), 9) for score in scores / scores.max()]  # so that the order never hangs on the last bits of a sum
+    return _Ranked(found, sorted(range(len(found)), key=lambda place: (-rounded[place], place)), cosines)
 
 
 def _centrality(cosines: NDArray[np.float32]) -> NDArray[np.float64]:

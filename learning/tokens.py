@@ -11,9 +11,7 @@ from typing import Protocol
 
 from ..graph.analysis import UNSPACED
 
-_PIECE = re.compile(
-    rf"(?P<ascii>[A-Za-z]+)|(?P<letters>[^\W\d_A-Za-z{UNSPACED}]+)|(?P<digits>\d+)|(?P<one>\n|[{UNSPACED}]|[^\w\s]|_)"
-)
+_PIECE = re.compile(rf"(?P<ascii>[A-Za-z]+)|(?P<letters>[^\W\d_A-Za-z{UNSPACED}]+)|(?P<digits>\d+)|(?P<one>\n|[{UNSPACED}]|[^\w\s]|_)")
 _LETTERS_A_TOKEN = {"ascii": 5, "letters": 3, "digits": 3}
 
 

@@ -75,7 +75,8 @@ def test_a_text_cannot_pass_for_a_heading_or_for_another_item() -> None:
 
 def test_turns_are_taken_without_a_gap() -> None:
     draft = Draft(EstimatingTokenizer(), 40)
-    turns = [draft.item(ItemKind.TURN, "c", "last", 0), draft.item(ItemKind.TURN, "b", "word " * 50, -1), draft.item(ItemKind.TURN, "a", "x", -2)]
+    said = [("c", "last"), ("b", "word " * 50), ("a", "x")]
+    turns = [draft.item(ItemKind.TURN, source, text, -place) for place, (source, text) in enumerate(said)]
     fill(draft, {ItemKind.TURN: turns}, [(ItemKind.TURN, 1.0)])
     sheet = draft.finish(turns)
     assert ([item.source for item in sheet.items], sheet.omitted) == (["c"], 2)

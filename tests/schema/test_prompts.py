@@ -67,7 +67,7 @@ async def world(client: Client, tmp_path: Path) -> dict[str, str]:
         while (await client.demand("query($i: ID!) { import(id: $i) { status } }", {"i": id}))["import"]["status"] == "RUNNING":
             await anyio.sleep(0.05)
     await client.demand('mutation { registerAgent(input: {id: "ada", name: "Ada", goals: ["keep bathers safe"]}) { id } }')
-    put = "mutation($k: String!, $v: JSON!) { setState(input: {agent: \"ada\", key: $k, value: $v}) { version } }"
+    put = 'mutation($k: String!, $v: JSON!) { setState(input: {agent: "ada", key: $k, value: $v}) { version } }'
     await client.demand(put, {"k": "pinned/plan", "v": {"step": 2, "by": "boat"}})
     await client.demand(put, {"k": "scratch", "v": "not pinned"})
     ids = await remember(client, "Merrow Bay had a red tide in May.", "The canteen serves soup.")
@@ -108,7 +108,8 @@ async def test_the_same_graph_gives_the_same_bytes(client: Client, cairn: Cairn,
 
 
 async def test_the_budget_is_never_exceeded(cairn: Cairn, client: Client, world: dict[str, str]) -> None:
-    await remember(client, *(f"Turn {n}: sample {n} from the bay is {'clean' if n % 3 else 'foul, and smells'}." for n in range(60)), session="s")
+    said = [f"Turn {n}: sample {n} from the bay is {'clean' if n % 3 else 'foul, and smells'}." for n in range(60)]
+    await remember(client, *said, session="s")
     await remember(client, "Very long. " * 900, "没有空格的长文本。" * 500, session="s")
     services = cairn.services
     access = await services.accesses.get(services.settings.tenant, "operator")
@@ -124,9 +125,8 @@ async def test_the_budget_is_never_exceeded(cairn: Cairn, client: Client, world:
 
 
 async def test_a_summary_stands_for_what_a_long_session_leaves_out(client: Client, world: dict[str, str]) -> None:
-    ids = await remember(
-        client, *(f"Station {n} measured the oxygen of the water at {n} metres and found it {n % 7} high. Fine." for n in range(80)), session="long"
-    )
+    said = [f"Station {n} measured the oxygen of the water at {n} metres and found it {n % 7} high. Fine." for n in range(80)]
+    ids = await remember(client, *said, session="long")
     found = await ask(client, s="long", b=600)
     turns = [item["source"] for item in found["items"] if item["kind"] == "TURN"]
     summed = [item["source"] for item in found["items"] if item["kind"] == "SUMMARY"]
