@@ -23,6 +23,7 @@ from ..importers.jobs import ImportJobs
 from ..importers.linking import Linker
 from ..importers.relinking import Relinker
 from ..learning.embedding import WordLlamaEmbedder
+from ..learning.refreshing import Communities
 from ..learning.tokens import EstimatingTokenizer
 from ..policies.accesses import Accesses
 from ..policies.administration import Administration
@@ -107,6 +108,7 @@ async def _open(
         linker=linker,
         imports=imports,
         signer=open_signer(settings.data_dir / "ledger.key"),
+        communities=_communities(stack, database, writer, settings),
     )
     return Cairn(services, authenticator, epochs, first_key)
 
@@ -139,6 +141,20 @@ async def _relink(stack: AsyncExitStack, database: Database, writer: Writer, lin
         await asyncio.gather(task, return_exceptions=True)
 
     stack.push_async_callback(stop)
+
+
+def _communities(stack: AsyncExitStack, database: Database, writer: Writer, settings: Settings) -> Communities:
+    """Keep communities up to date in the background."""
+    communities = Communities(database, writer, settings.community_interval)
+    task = asyncio.create_task(communities.work(), name="cairn-communities")
+
+    async def stop() -> None:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        await communities.close()
+
+    stack.push_async_callback(stop)
+    return communities
 
 
 async def _ensure_operator(settings: Settings, writer: Writer, administration: Administration, authenticator: Authenticator) -> None:

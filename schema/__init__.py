@@ -6,6 +6,7 @@ import strawberry
 from strawberry.printer import print_schema
 
 from .agents import AgentMutation, AgentQuery
+from .communities import CommunityMutation, CommunityQuery
 from .entities import EntityMutation, EntityQuery
 from .facts import FactMutation, FactQuery
 from .fields import guard_fields
@@ -30,6 +31,7 @@ class Query(
     ContextQuery,
     EntityQuery,
     FactQuery,
+    CommunityQuery,
     ImportQuery,
     LedgerQuery,
     KeyQuery,
@@ -45,6 +47,7 @@ class Mutation(
     RecallMutation,
     EntityMutation,
     FactMutation,
+    CommunityMutation,
     ImportMutation,
     KeyMutation,
     PolicyMutation,

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ..importers.jobs import ImportJobs
     from ..importers.linking import Linker
     from ..learning.embedding import Embedder
+    from ..learning.refreshing import Communities
     from ..learning.tokens import Tokenizer
     from ..policies.accesses import Accesses
     from ..policies.administration import Administration
@@ -47,6 +48,7 @@ class Services:
     linker: Linker
     imports: ImportJobs
     signer: Signer
+    communities: Communities
 
 
 @dataclass(slots=True)
