@@ -43,7 +43,8 @@ def cost_of(
 
     A field with a page size (`first`, `last` or `limit`, also within an input object; variables and defaults count) returns that
     many, one with a `tokenBudget` one for every 20 tokens of it; a list directly below it (`edges`, `hits`) is what was counted
-    already; any other list counts as 10, a list of input objects as its length. Sizes multiply on the way down. Scalars are free, introspection is not. Fragments are expanded.
+    already; any other list counts as 10, a list of input objects as its length. Sizes multiply on the way down. Scalars are free,
+    introspection is not. Fragments are expanded.
     """
     root = schema.get_root_type(operation.operation)
     return 1 if root is None else max(1, _Cost(schema, fragments, variables).selections(operation.selection_set, root, paged=False))

@@ -99,7 +99,7 @@ class _Leiden(Protocol):
 def _leiden(edges: list[Edge]) -> dict[str, int]:
     import graspologic_native
 
-    leiden = cast("_Leiden", graspologic_native.leiden)  # pyright: ignore[reportUnknownMemberType]
+    leiden = cast("_Leiden", vars(graspologic_native)["leiden"])
     return leiden(edges=edges, seed=_SEED, iterations=2)[1]
 
 
