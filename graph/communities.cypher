@@ -8,7 +8,7 @@ LIMIT $limit;
 
 // communities_names: which local entities of a scope the texts of its memories name, by the scope's graph
 MATCH (r:Resource)-[d:DESCRIBED_IN]->()
-WHERE d.graph = $graph
+WHERE d.graph = $graph AND d.key > ''
 MATCH (r)<-[x:MENTIONS]-(m:Memory)
 WHERE m.tenant = $tenant AND m.scope = $scope AND x.speaker IS NULL AND (m.expiresAt IS NULL OR m.expiresAt > $now)
 RETURN m.id AS memory, r.key AS resource, max(x.confidence) AS weight
@@ -16,7 +16,7 @@ LIMIT $limit;
 
 // communities_links: the links that a named graph states between resources that have an IRI, but for those to classes
 MATCH (n:Resource)-[d:DESCRIBED_IN]->()
-WHERE d.graph = $graph AND NOT n.blank
+WHERE d.graph = $graph AND d.key > '' AND NOT n.blank
 MATCH (n)-[r]->(o:Resource)
 WHERE r.g = $graph AND r.p <> $class AND NOT o.blank AND o <> n
 RETURN n.key AS one, o.key AS other
@@ -59,7 +59,8 @@ UNWIND $rows AS row
 MATCH (s:CommunitySet {key: row.key})
 CALL (row, s) {
   MATCH (c:Community)
-  WHERE c.set = s.key AND c.generation <> s.generation
+  USING INDEX c:Community(set, generation)
+  WHERE c.set = s.key AND c.generation IS NOT NULL AND c.generation <> s.generation
   WITH c LIMIT 50
   DETACH DELETE c
   RETURN count(*) AS swept
@@ -68,8 +69,10 @@ RETURN row.i AS i, swept;
 
 // communities_page: the communities of readable scopes and graphs, the largest first
 MATCH (s:CommunitySet)
+USING INDEX s:CommunitySet(tenant)
 WHERE s.tenant = $tenant AND (s.scope IN $scopes OR s.graph IN $graphs)
 MATCH (c:Community)
+USING INDEX c:Community(set, generation)
 WHERE c.set = s.key AND c.generation = s.generation AND (c.size < $size OR (c.size = $size AND c.id > $id))
 WITH s, c ORDER BY c.size DESC, c.id LIMIT $limit
 OPTIONAL MATCH (g:Graph {number: s.graph})

@@ -48,6 +48,7 @@ QUERIES = (
     '{ entities(search: "moon") { nodes { iri label } } }',
     '{ paths(from: "https://example.org/tides/tide", to: "https://example.org/tides/moon") { length } }',
     "{ facts(first: 50) { nodes { id object retractedAt evidence { id } } } }",
+    "{ communities(first: 50) { nodes { id description size entities { iri label } memories { id text } } } }",
     "{ graphs(first: 50) { nodes { iri triples } } }",
     "{ ledger { size root } }",
     "{ apiKeys(first: 50) { nodes { id principal revokedAt } } }",
@@ -121,6 +122,12 @@ async def _import(world: World, name: str) -> None:
     assert job["status"] == "DONE", job
 
 
+async def _regroup(world: World) -> None:
+    await world.change("mutation { refreshCommunities { id } }")
+    while (await world.change("{ communityRefresh { status } }"))["communityRefresh"]["status"] == "RUNNING":
+        pass
+
+
 async def _rule(world: World, verb: str) -> None:
     await world.change(f'mutation {{ {verb}(input: {{subject: "reader", object: "memory:agent/ada", action: "read"}}) {{ version }} }}')
 
@@ -152,8 +159,10 @@ async def test_cached_answers_are_computed_answers_after_every_change(world: Wor
         "a private memory": lambda: world.change(remember, t="A private note on the moon.", s=None),
         "a fact": asserted,
         "a key": keyed,
+        "communities": lambda: _regroup(world),
         "a rule that allows": lambda: _rule(world, "addRule"),
         "a role": lambda: world.change('mutation { assignRole(principal: "eve", role: "curator") { version } }'),
+        "communities again": lambda: _regroup(world),
         "another name": lambda: _import(world, "Luna, the moon"),
         "other goals": lambda: world.change('mutation { registerAgent(input: {id: "ada", name: "Ada", goals: ["ebb"]}) { id } }'),
         "another agent": lambda: world.change('mutation { registerAgent(input: {id: "bob", name: "Bob"}) { id } }'),
