@@ -22,14 +22,14 @@ from ..graph.memories import Memory, as_seen
 from ..graph.mentions import mentions_of
 from ..graph.rdf import Literal, resource_key
 from ..graph.resources import Resource, choose_label, describe, labels, resources_by_key
-from ..graph.sessions import session_tail
+from ..graph.sessions import Turn, session_tail
 from ..graph.states import PINNED, State, list_states
 from .embedding import Embedder
 from .recall import RecallRequest, check_query, recall
 from .sheet import Draft, Item, ItemKind, Sheet, fill, one_line
 from .summary import Sentence, summary
 from .tokens import Tokenizer
-from .wording import entity_line, fact_line, memory_line, state_line
+from .wording import entity_line, fact_line, memory_line, said, state_line
 
 MAX_BUDGET = 100_000
 _MOST_STATES = 50
@@ -78,7 +78,7 @@ class _Known:
 
     agent: Agent
     states: Sequence[State]
-    turns: Sequence[Memory]
+    turns: Sequence[Turn]
     memories: Sequence[Memory]
     entities: Sequence[Resource]
     literals: dict[str, tuple[Literal, ...]]
@@ -103,11 +103,10 @@ async def context(database: Database, embedder: Embedder, tokenizer: Tokenizer, 
         ItemKind.GOAL: [draft.item(ItemKind.GOAL, known.agent.id, goal, place) for place, goal in enumerate(known.agent.goals)],
         ItemKind.STATE: [draft.item(ItemKind.STATE, one.key, state_line(one), place) for place, one in enumerate(known.states)],
         ItemKind.TURN: [
-            draft.item(ItemKind.TURN, one.id, memory_line(one, await texts.short(one), dated=False), -place)
-            for place, one in enumerate(known.turns)
+            draft.item(ItemKind.TURN, one.id, said(one.speaker, await texts.short(one)), -place) for place, one in enumerate(known.turns)
         ],
         ItemKind.MEMORY: [
-            draft.item(ItemKind.MEMORY, one.id, memory_line(one, await texts.short(one), dated=True), place)
+            draft.item(ItemKind.MEMORY, one.id, memory_line(one, await texts.short(one)), place)
             for place, one in enumerate(_different(known.memories))
         ],
         ItemKind.FACT: [draft.item(ItemKind.FACT, one.id, fact_line(one, known.names, access), n) for n, one in enumerate(known.facts)],
@@ -136,7 +135,7 @@ async def _sum_up(draft: Draft, embedder: Embedder, known: _Known, turns: Sequen
     def fits(sentence: Sentence) -> bool:
         turn = left[sentence.source]
         place = sentence.source * _MOST_OF_A_TURN + sentence.number
-        item = draft.item(ItemKind.SUMMARY, turn.id, memory_line(turn, sentence.text, dated=False), place)
+        item = draft.item(ItemKind.SUMMARY, turn.id, said(turn.speaker, sentence.text), place)
         return draft.take(item, draft.budget)
 
     await summary(embedder, [turn.text or "" for turn in left], fits, query)
@@ -160,13 +159,15 @@ async def _gather(database: Database, embedder: Embedder, access: Access, reques
     telling = [memory.id for memory in (*memories[:_TELLING], *turns[:_TELLING])]
     entities = await _entities(database, access, request.resources, telling)
     iris = [entity.iri for entity in entities]
-    facts = _ordered(await facts_held(database, access, iris, telling, _MOST_FACTS), iris)
-    literals = await describe(database, access, [entity.key for entity in entities])
+    held, literals = await asyncio.gather(
+        facts_held(database, access, iris, telling, _MOST_FACTS), describe(database, access, [entity.key for entity in entities])
+    )
+    facts = _ordered(held, iris)
     names = await _names(database, access, entities, facts, literals, request.lang)
     return _Known(agent, states[agent.id].items, turns, memories, entities, literals, facts, names)
 
 
-async def _turns(database: Database, access: Access, request: ContextRequest) -> list[Memory]:
+async def _turns(database: Database, access: Access, request: ContextRequest) -> list[Turn]:
     if request.session is None:
         return []
     return (await session_tail(database, access, request.agent, request.session))[::-1]
@@ -233,7 +234,7 @@ class _Texts:
         self._known: dict[str, str] = {}
         self._patience = 2 * _LONG
 
-    async def short(self, memory: Memory) -> str:
+    async def short(self, memory: Memory | Turn) -> str:
         """The memory's text, or what stands for it."""
         if memory.id not in self._known:
             self._known[memory.id] = await self._shortened(one_line(memory.text or ""))

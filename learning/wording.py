@@ -25,10 +25,14 @@ _MOST_PROPERTIES = 4
 _MOST_CHARACTERS = 200
 
 
-def memory_line(memory: Memory, text: str, *, dated: bool) -> str:
+def memory_line(memory: Memory, text: str) -> str:
     """A memory: when it happened, who said it, and `text`, which stands for its own."""
-    day = f"[{memory.occurred_at.date().isoformat()}] " if dated else ""
-    return f"{day}{memory.speaker}: {text}" if memory.speaker else f"{day}{text}"
+    return f"[{memory.occurred_at.date().isoformat()}] {said(memory.speaker, text)}"
+
+
+def said(speaker: str | None, text: str) -> str:
+    """What somebody said."""
+    return f"{speaker}: {text}" if speaker else text
 
 
 def state_line(state: State) -> str:
@@ -39,14 +43,14 @@ def state_line(state: State) -> str:
 
 def fact_line(fact: Fact, names: Mapping[str, str], access: Access) -> str:
     """A fact: subject, predicate and object by name, how sure it is, and its dates where these are not hidden."""
-    said = f"{_name(fact.subject, names)}, {_name(fact.predicate, names)}: {names.get(fact.object) or fact.object}"
+    claim = f"{_name(fact.subject, names)}, {_name(fact.predicate, names)}: {names.get(fact.object) or fact.object}"
     dates = [
         f"{word} {instant.date().isoformat()}"
         for word, field, instant in (("since", "validFrom", fact.valid_from), ("until", "validTo", fact.valid_to))
         if instant is not None and f"Fact.{field}" not in access.hidden_fields
     ]
     doubt = [f"confidence {fact.confidence:g}"] if fact.confidence < 1 else []
-    return f"{said} ({', '.join([*dates, *doubt])})" if dates or doubt else said
+    return f"{claim} ({', '.join([*dates, *doubt])})" if dates or doubt else claim
 
 
 def entity_line(resource: Resource, literals: Sequence[Literal], names: Mapping[str, str], lang: str | None) -> str | None:
