@@ -96,6 +96,10 @@ class Communities:
         except CairnError as error:
             log.warning("refreshing the communities of tenant %s failed (%s)", started.tenant, error.code)
             work.now = replace(work.now, status=RefreshStatus.FAILED, finished_at=now(), error=str(error))
+        except Exception:
+            log.exception("refreshing the communities of tenant %s failed by a defect", started.tenant)
+            defect = "it failed; the details are in the log"
+            work.now = replace(work.now, status=RefreshStatus.FAILED, finished_at=now(), error=defect)
         finally:
             beating.cancel()
             await asyncio.gather(beating, return_exceptions=True)
