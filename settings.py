@@ -69,6 +69,10 @@ class Settings(BaseSettings):
     max_query_aliases: int = Field(default=50, gt=0, description="How many aliases a GraphQL operation may use.")
     max_query_cost: int = Field(default=50_000, gt=0, description="The product of page sizes summed over a GraphQL operation.")
 
+    community_interval: float = Field(
+        default=3_600.0, ge=0, description="Seconds between looks at whether communities must be found again; 0 finds them only when asked."
+    )
+
     import_roots: tuple[Path, ...] = Field(
         default=(), description="Folders from which principals without `admin` on `import` may import files (JSON list)."
     )

@@ -26,6 +26,9 @@ from graphql import (
 )
 
 _SIZES = ("first", "last", "limit")
+_TOKENS = "tokenBudget"
+_TOKENS_AN_OBJECT = 20
+"""A context is made of about as many objects as it has lines, and a line has about this many tokens."""
 _UNSIZED = 10
 """What a list without a page size counts for."""
 
@@ -39,8 +42,9 @@ def cost_of(
     """How many objects a valid operation can return, at least 1.
 
     A field with a page size (`first`, `last` or `limit`, also within an input object; variables and defaults count) returns that
-    many; a list directly below it (`edges`, `hits`) is what was counted already; any other list counts as 10, a list of input
-    objects as its length. Sizes multiply on the way down. Scalars are free, introspection is not. Fragments are expanded.
+    many, one with a `tokenBudget` one for every 20 tokens of it; a list directly below it (`edges`, `hits`) is what was counted
+    already; any other list counts as 10, a list of input objects as its length. Sizes multiply on the way down. Scalars are free,
+    introspection is not. Fragments are expanded.
     """
     root = schema.get_root_type(operation.operation)
     return 1 if root is None else max(1, _Cost(schema, fragments, variables).selections(operation.selection_set, root, paged=False))
@@ -108,7 +112,11 @@ def page_size(arguments: Mapping[str, Any]) -> int | None:
 
 
 def _size(name: str, value: Any) -> int | None:
-    return max(1, value) if name in _SIZES and isinstance(value, int) and not isinstance(value, bool) else None
+    if not isinstance(value, int) or isinstance(value, bool):
+        return None
+    if name == _TOKENS:
+        return max(1, value // _TOKENS_AN_OBJECT)
+    return max(1, value) if name in _SIZES else None
 
 
 def _is_objects(value: Any) -> TypeGuard[Sequence[Mapping[str, Any]]]:

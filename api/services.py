@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
@@ -22,8 +22,10 @@ from ..graph.writer import Writer, open_writer
 from ..importers.jobs import ImportJobs
 from ..importers.linking import Linker
 from ..importers.relinking import Relinker
-from ..learning.embedding import WordLlamaEmbedder
+from ..learning.embedding import Embedder, WordLlamaEmbedder
 from ..learning.learner import Learner
+from ..learning.refreshing import Communities
+from ..learning.tokens import EstimatingTokenizer
 from ..policies.accesses import Accesses
 from ..policies.administration import Administration
 from ..policies.authentication import Authenticator
@@ -90,8 +92,7 @@ async def _open(
     stack.callback(loading.cancel)
     linker = await Linker.make(database, embedder)
     stack.push_async_callback(linker.close)
-    await _relink(stack, database, writer, linker, accesses)
-    learner = await _learn(stack, settings, Learner(database, writer, embedder, accesses.get), writer)
+    _relink(stack, database, writer, linker, accesses)
     imports = ImportJobs(database, writer, settings)
     stack.push_async_callback(imports.close)
     imports.listeners.append(_imported(linker))
@@ -104,10 +105,12 @@ async def _open(
         administration=administration,
         events=events,
         embedder=embedder,
+        tokenizer=EstimatingTokenizer(),
         linker=linker,
         imports=imports,
-        learner=learner,
+        learner=_learner(stack, settings, database, writer, embedder, accesses),
         signer=open_signer(settings.data_dir / "ledger.key"),
+        communities=_communities(stack, database, writer, settings),
     )
     return Cairn(services, authenticator, epochs, first_key)
 
@@ -129,31 +132,41 @@ def _imported(linker: Linker) -> Callable[[Import], None]:
     return invalidate
 
 
-async def _relink(stack: AsyncExitStack, database: Database, writer: Writer, linker: Linker, accesses: Accesses) -> None:
+def _in_background(stack: AsyncExitStack, work: Coroutine[None, None, None], name: str) -> None:
+    """Do work until the stack closes."""
+    task = asyncio.create_task(work, name=name)
+
+    async def stop() -> None:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    stack.push_async_callback(stop)
+
+
+def _relink(stack: AsyncExitStack, database: Database, writer: Writer, linker: Linker, accesses: Accesses) -> None:
     """Link old memories again in the background, whenever a tenant's names changed."""
     relinker = Relinker(database, writer, linker, accesses.get)
     linker.gazetteers.listeners.append(relinker.request)
-    task = asyncio.create_task(relinker.work(), name="cairn-relinker")
-
-    async def stop() -> None:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-
-    stack.push_async_callback(stop)
+    _in_background(stack, relinker.work(), "cairn-relinker")
 
 
-async def _learn(stack: AsyncExitStack, settings: Settings, learner: Learner, writer: Writer) -> Learner:
+def _learner(
+    stack: AsyncExitStack, settings: Settings, database: Database, writer: Writer, embedder: Embedder, accesses: Accesses
+) -> Learner:
     """Learn from feedback in the background; first from what was given while nobody learned."""
+    learner = Learner(database, writer, embedder, accesses.get)
     writer.listeners.append(learner.hear)
     learner.request(settings.tenant)
-    task = asyncio.create_task(learner.work(), name="cairn-learner")
-
-    async def stop() -> None:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-
-    stack.push_async_callback(stop)
+    _in_background(stack, learner.work(), "cairn-learner")
     return learner
+
+
+def _communities(stack: AsyncExitStack, database: Database, writer: Writer, settings: Settings) -> Communities:
+    """Keep communities up to date in the background."""
+    communities = Communities(database, writer, settings.community_interval)
+    stack.push_async_callback(communities.close)
+    _in_background(stack, communities.work(), "cairn-communities")
+    return communities
 
 
 async def _ensure_operator(settings: Settings, writer: Writer, administration: Administration, authenticator: Authenticator) -> None:

@@ -123,8 +123,8 @@ RETURN row.i AS i, count(*) AS unlabelled;
 UNWIND $rows AS row
 UNWIND row.keys AS key
 MATCH (n:Resource {key: key})
-WHERE NOT EXISTS { (n)--() }
-DELETE n
+WHERE NOT EXISTS { (n)-[r]-() WHERE NOT r:IN_COMMUNITY }
+DETACH DELETE n
 RETURN row.i AS i, count(*) AS swept;
 
 // contents_names: the relationship types and labels that a database has

@@ -98,6 +98,29 @@ WHERE (retractedAt IS NULL OR retractedAt > $knownAt)
 RETURN f {.id, .scope, .subject, .predicate, .object, .validFrom, validTo: validTo, recordedAt: recordedAt, retractedAt: retractedAt, .confidence} AS fact
 ORDER BY f.id DESC LIMIT $limit;
 
+// facts_held: readable facts that are true now or will be, about resources, that say one of them, or that cite one of several memories
+CALL () {
+  UNWIND $iris AS iri
+  MATCH (f:Fact)
+  WHERE f.tenant = $tenant AND f.subject = iri AND f.predicate IS NOT NULL
+  RETURN f
+  UNION
+  UNWIND $objects AS object
+  MATCH (f:Fact)
+  WHERE f.tenant = $tenant AND f.objectKey = object
+  RETURN f
+  UNION
+  UNWIND $memories AS id
+  MATCH (m:Memory {id: id})<-[:EVIDENCE]-(f:Fact)
+  WHERE m.tenant = $tenant AND m.scope IN $scopes
+  RETURN f
+}
+WITH f
+WHERE f.tenant = $tenant AND f.scope IN $scopes AND f.retractedAt IS NULL AND (f.validTo IS NULL OR f.validTo > $now)
+ORDER BY f.id DESC
+WITH [f IN collect(f) WHERE f.validFrom IS NULL OR f.validFrom <= $now | f][..$limit] AS held, min(CASE WHEN f.validFrom > $now THEN f.validFrom END) AS next
+RETURN [f IN held | f {.id, .scope, .subject, .predicate, .object, .validFrom, .validTo, .recordedAt, .retractedAt, .confidence}] AS facts, next;
+
 // evidence_of: the readable memories that facts cite, oldest first
 UNWIND $ids AS id
 MATCH (f:Fact {id: id})-[:EVIDENCE]->(m:Memory)

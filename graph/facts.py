@@ -107,6 +107,28 @@ async def list_facts(
     return page([from_properties(row["fact"]) for row in rows], first, lambda fact: encode(fact.id))
 
 
+async def facts_held(database: Database, access: Access, iris: Sequence[str], memories: Sequence[str], limit: int) -> list[Fact]:
+    """Readable facts that are true now: those about `iris` or that say one of them, and those that cite one of `memories`.
+
+    The newest `limit`, the newest first. An answer made of them ends when one ends to be true, or one of them begins to be.
+    """
+    tags.collect(f"{access.tenant}/facts")
+    at = now()
+    parameters: Row = {
+        "tenant": access.tenant,
+        "scopes": list(access.scopes),
+        "iris": list(iris),
+        "objects": [object_key(iri) for iri in iris],
+        "memories": list(memories),
+        "now": at,
+        "limit": limit,
+    }
+    row = (await database.read(_CYPHER["facts_held"], parameters))[0]
+    held = [from_properties(fact) for fact in row["facts"]]
+    tags.collect_until(maybe_utc(row["next"]), *(fact.valid_to for fact in held))
+    return held
+
+
 async def evidence(database: Database, access: Access, fact_ids: Sequence[str]) -> dict[str, list[Memory]]:
     """For each fact the readable memories it cites, oldest first, in one round trip."""
     found: dict[str, list[Memory]] = {id: [] for id in fact_ids}

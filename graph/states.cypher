@@ -43,7 +43,7 @@ RETURN s.agent AS agent, s.name AS name, v.version AS version, v.value AS value,
 UNWIND $agents AS agent
 CALL (agent) {
   MATCH (s:State)
-  WHERE s.tenant = $tenant AND s.agent = agent AND s.name > $after
+  WHERE s.tenant = $tenant AND s.agent = agent AND s.name > $after AND s.name STARTS WITH $prefix
     AND any(p IN $allow WHERE s.path =~ p) AND none(p IN $deny WHERE s.path =~ p)
   MATCH (s)-[:CURRENT]->(v:StateVersion)
   RETURN s, v ORDER BY s.tenant, s.agent, s.name LIMIT $limit

@@ -21,6 +21,8 @@ from .writer import Writer
 
 _CYPHER = load("states")
 MAX_VALUE_BYTES = 1024 * 1024
+PINNED = "pinned/"
+"""A state whose key begins with this is part of every context that is made for its agent."""
 _NEWEST = 2**62
 
 
@@ -128,14 +130,14 @@ async def get_state(
 
 
 async def list_states(
-    database: Database, access: Access, agents: Sequence[str], first: int, after: str | None = None
+    database: Database, access: Access, agents: Sequence[str], first: int, after: str | None = None, prefix: str = ""
 ) -> dict[str, Page[State]]:
-    """A page of current states for each of `agents`, in the order of their keys, in one round trip."""
+    """A page of current states for each of `agents`, in the order of their keys, in one round trip. `prefix`: how the keys begin."""
     check_first(first)
     position = decode(after, str)
     tags.collect(*(f"{access.tenant}/states/{agent}" for agent in agents))
     parameters = {"tenant": access.tenant, "agents": list(agents), "after": position[0] if position else "", "limit": first + 1}
-    rows = await database.read(_CYPHER["states_list"], {**parameters, **_filters(access)})
+    rows = await database.read(_CYPHER["states_list"], {**parameters, "prefix": prefix, **_filters(access)})
     found: dict[str, list[State]] = {agent: [] for agent in agents}
     for row in rows:
         found[row["agent"]].append(_state(row))

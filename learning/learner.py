@@ -16,13 +16,13 @@ from ..graph.access import Access
 from ..graph.changes import Event
 from ..graph.database import Database
 from ..graph.instants import now
-from ..graph.models import Trained, Unmeasured, examples, keep_examples, keep_model, serving, standing, unmeasured
+from ..graph.models import Trained, Unmeasured, examples, keep_examples, keep_model, standing, unmeasured
 from ..graph.writer import Writer
 from .drift import drift
 from .embedding import Embedder
 from .features import NAMES
-from .ranking import PRIOR, Model
-from .recall import MAX_QUERY, RecallRequest, rank, read_recall_id
+from .ranking import Model, champion
+from .recall import MAX_QUERY, RecallRequest, asked, rank, read_recall_id
 from .training import Example, reciprocal, train, unpacked
 
 log = logging.getLogger("cairn.learning")
@@ -32,15 +32,6 @@ _REMEMBERED = 2_000
 _FIRST_TRAINING = 20
 _EVERY = 10
 """Feedbacks after which the ranker is trained again."""
-
-
-async def champion(database: Database, tenant: str) -> Model:
-    """The model that ranks for a tenant."""
-    found = await serving(database, tenant)
-    if found is None:
-        return Model()
-    version, weights = found
-    return Model(tuple(weights.get(name, PRIOR[name]) for name in NAMES), version)
 
 
 class Learner:
@@ -137,7 +128,8 @@ class Learner:
             _, _, hits = read_recall_id(one.recall)
             access = await self._access(tenant, one.principal)
             request = RecallRequest(agent=one.agent, query=one.query[:MAX_QUERY], limit=max(1, min(100, len(hits))))
-            ranked = await rank(self._database, self._embedder, access, request, Model())
+            question = await asked(self._database, self._embedder, access, request)
+            ranked = await rank(self._database, access, request, question, Model())
         except CairnError:
             return ""
         at = {candidate.id: place for place, candidate in enumerate(ranked.found)}

@@ -13,6 +13,8 @@ from types import MappingProxyType
 
 import numpy as np
 
+from ..graph.database import Database
+from ..graph.models import serving
 from ..graph.search import Candidate
 from .features import NAMES
 from .words import Vector
@@ -47,6 +49,15 @@ class Reason:
     value: float
     weight: float
     share: float
+
+
+async def champion(database: Database, tenant: str) -> Model:
+    """The model that ranks for a tenant: the last one that was better than the one before, or what an administrator chose."""
+    found = await serving(database, tenant)
+    if found is None:
+        return Model()
+    version, weights = found
+    return Model(tuple(weights.get(name, PRIOR[name]) for name in NAMES), version)
 
 
 def order(found: Sequence[Candidate], scores: Vector) -> list[int]:

@@ -5,6 +5,7 @@ Where memories have headings, a second round follows the best of the first to wh
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 import json
@@ -25,7 +26,7 @@ from .bridging import FIRST, bridge, steps
 from .embedding import Embedder, embed
 from .features import Asked, Measured, measure
 from .forms import form
-from .ranking import Model, Reason, distinct, order, reasons
+from .ranking import Model, Reason, champion, distinct, order, reasons
 from .words import Vector
 
 MAX_LIMIT = 100
@@ -88,16 +89,16 @@ def check_query(query: str, limit: int) -> None:
         raise BadInput(f"query has {len(query)} characters; at most {MAX_QUERY} are understood")
 
 
-async def recall(database: Database, embedder: Embedder, access: Access, request: RecallRequest, model: Model | None = None) -> Recall:
-    """The readable memories that answer the request best, by `model` (the prior where it is None).
+async def recall(database: Database, embedder: Embedder, access: Access, request: RecallRequest) -> Recall:
+    """The readable memories that answer the request best, by the tenant's model.
 
     Own scopes of other agents are left out unless the request names one. Raises BadInput as `check_query` does.
     """
     check_query(request.query, request.limit)
     if "Memory.text" in access.hidden_fields:
         return Recall(recall_id(request, ()), ())
-    model = model or Model()
-    ranked = await rank(database, embedder, access, request, model)
+    model, question = await asyncio.gather(champion(database, access.tenant), asked(database, embedder, access, request))
+    ranked = await rank(database, access, request, question, model)
     chosen = distinct(ranked.found, [at for at in ranked.places if ranked.found[at].eligible], request.limit)
     memories = await memories_by_id(database, access, [ranked.found[at].id for at, _ in chosen])
     hits = [
@@ -108,27 +109,26 @@ async def recall(database: Database, embedder: Embedder, access: Access, request
     return Recall(recall_id(request, [hit.memory.id for hit in hits]), tuple(hits))
 
 
-async def rank(database: Database, embedder: Embedder, access: Access, request: RecallRequest, model: Model) -> Ranked:
+async def rank(database: Database, access: Access, request: RecallRequest, question: Question, model: Model) -> Ranked:
     """Every candidate, ranked."""
-    question = await _question(database, embedder, access, request)
     breadth = max(BREADTH, 2 * request.limit)
     found = await candidates(database, access, question, breadth)
-    asked = Asked(request.query, form(request.query, now()), request.session, now())
-    measured = measure(asked, found)
+    words = Asked(request.query, form(request.query, now()), request.session, now())
+    measured = measure(words, found)
     scores = model.scores(measured.values)
     places = order(found, scores)
     if any(one.heading for one in found):
         more = await candidates(database, access, replace(question, headings=steps(found, places, measured.terms)), breadth)
         first, theirs = [found[at] for at in places[:FIRST]], [float(scores[at]) for at in places[:FIRST]]
         found = sorted({one.id: one for one in (*more, *found)}.values(), key=lambda one: one.id)
-        measured = measure(asked, found, bridge(found, first, theirs, measured.terms))
+        measured = measure(words, found, bridge(found, first, theirs, measured.terms))
         scores = model.scores(measured.values)
         places = order(found, scores)
     return Ranked(found, measured, scores, places)
 
 
-async def _question(database: Database, embedder: Embedder, access: Access, request: RecallRequest) -> Question:
-    """What is looked for, the agent's own goals among it."""
+async def asked(database: Database, embedder: Embedder, access: Access, request: RecallRequest) -> Question:
+    """What a request looks for, the agent's own goals among it."""
     agents = await agents_by_id(database, access, [request.agent])
     own = agents[request.agent].goals if request.agent in agents else ()
     goals = list(dict.fromkeys((*request.goals, *own)))[:_GOALS]

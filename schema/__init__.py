@@ -6,6 +6,7 @@ import strawberry
 from strawberry.printer import print_schema
 
 from .agents import AgentMutation, AgentQuery
+from .communities import CommunityMutation, CommunityQuery
 from .entities import EntityMutation, EntityQuery
 from .facts import FactMutation, FactQuery
 from .fields import guard_fields
@@ -15,6 +16,7 @@ from .ledger import LedgerQuery
 from .memories import MemoryMutation, MemoryQuery, MemorySubscription
 from .models import ModelMutation, ModelQuery
 from .policies import PolicyMutation, PolicyQuery
+from .prompts import ContextQuery
 from .recall import RecallMutation, RecallQuery
 from .scalars import CONFIG
 from .states import StateMutation, StateQuery, StateSubscription
@@ -22,7 +24,19 @@ from .states import StateMutation, StateQuery, StateSubscription
 
 @strawberry.type
 class Query(
-    PolicyQuery, AgentQuery, StateQuery, MemoryQuery, RecallQuery, EntityQuery, FactQuery, ImportQuery, LedgerQuery, KeyQuery, ModelQuery
+    PolicyQuery,
+    AgentQuery,
+    StateQuery,
+    MemoryQuery,
+    RecallQuery,
+    ContextQuery,
+    EntityQuery,
+    FactQuery,
+    CommunityQuery,
+    ImportQuery,
+    LedgerQuery,
+    KeyQuery,
+    ModelQuery,
 ):
     """Everything that can be read."""
 
@@ -35,6 +49,7 @@ class Mutation(
     RecallMutation,
     EntityMutation,
     FactMutation,
+    CommunityMutation,
     ImportMutation,
     KeyMutation,
     PolicyMutation,

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from ..importers.linking import Linker
     from ..learning.embedding import Embedder
     from ..learning.learner import Learner
+    from ..learning.refreshing import Communities
+    from ..learning.tokens import Tokenizer
     from ..policies.accesses import Accesses
     from ..policies.administration import Administration
     from ..settings import Settings
@@ -43,10 +45,12 @@ class Services:
     administration: Administration
     events: Events
     embedder: Embedder
+    tokenizer: Tokenizer
     linker: Linker
     imports: ImportJobs
     learner: Learner
     signer: Signer
+    communities: Communities
 
 
 @dataclass(slots=True)

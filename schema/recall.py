@@ -12,7 +12,6 @@ from ..graph import feedback as feedback_verbs
 from ..graph.memories import Kind as MemoryKind
 from ..graph.rdf import resource_key
 from ..learning import recall as verbs
-from ..learning.learner import champion
 from .context import Info
 from .memories import Memory, memory
 from .scalars import IRI, JSON
@@ -66,8 +65,7 @@ class RecallQuery:
             before=input.before,
             resources=(*named, *(resource_key(access.tenant, iri) for iri in input.near or ())),
         )
-        model = await champion(services.database, access.tenant)
-        found = await verbs.recall(services.database, services.embedder, access, request, model)
+        found = await verbs.recall(services.database, services.embedder, access, request)
         hits = [
             RecallHit(
                 memory=memory(hit.memory),

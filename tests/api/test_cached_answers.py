@@ -42,11 +42,13 @@ QUERIES = (
     '{ state(agent: "ada", key: "plan") { value version history { nodes { version value } } } }',
     "{ memories(first: 50) { nodes { id text scope mentions { text entity { iri label } } related { id } } } }",
     '{ recall(input: {agent: "ada", query: "the moon and the tide"}) { hits { memory { id text } } } }',
+    '{ context(agent: "ada", query: "the moon and the tide", session: "s") { text tokens omitted items { kind source } } }',
     f'{{ entity(iri: "{MOON}") {{ label types graphs neighbours(direction: BOTH) {{ nodes {{ entity {{ iri label }} }} }} '
     "literals { value } memories { nodes { text } } } }",
     '{ entities(search: "moon") { nodes { iri label } } }',
     '{ paths(from: "https://example.org/tides/tide", to: "https://example.org/tides/moon") { length } }',
     "{ facts(first: 50) { nodes { id object retractedAt evidence { id } } } }",
+    "{ communities(first: 50) { nodes { id description size entities { iri label } memories { id text } } } }",
     "{ graphs(first: 50) { nodes { iri triples } } }",
     "{ ledger { size root } }",
     "{ apiKeys(first: 50) { nodes { id principal revokedAt } } }",
@@ -120,6 +122,12 @@ async def _import(world: World, name: str) -> None:
     assert job["status"] == "DONE", job
 
 
+async def _regroup(world: World) -> None:
+    await world.change("mutation { refreshCommunities { id } }")
+    while (await world.change("{ communityRefresh { status } }"))["communityRefresh"]["status"] == "RUNNING":
+        pass
+
+
 async def _rule(world: World, verb: str) -> None:
     await world.change(f'mutation {{ {verb}(input: {{subject: "reader", object: "memory:agent/ada", action: "read"}}) {{ version }} }}')
 
@@ -144,12 +152,19 @@ async def test_cached_answers_are_computed_answers_after_every_change(world: Wor
         "an import": lambda: _import(world, "Moon"),
         "a state": lambda: world.change('mutation { setState(input: {agent: "ada", key: "plan", value: {step: 1}}) { version } }'),
         "a memory": remembered,
+        "a pinned state": lambda: world.change('mutation { setState(input: {agent: "ada", key: "pinned/p", value: "x"}) { version } }'),
+        "a turn": lambda: world.change(
+            'mutation { remember(input: {agent: "ada", text: "And now?", session: "s", scope: "public"}) { id } }'
+        ),
         "a private memory": lambda: world.change(remember, t="A private note on the moon.", s=None),
         "a fact": asserted,
         "a key": keyed,
+        "communities": lambda: _regroup(world),
         "a rule that allows": lambda: _rule(world, "addRule"),
         "a role": lambda: world.change('mutation { assignRole(principal: "eve", role: "curator") { version } }'),
+        "communities again": lambda: _regroup(world),
         "another name": lambda: _import(world, "Luna, the moon"),
+        "other goals": lambda: world.change('mutation { registerAgent(input: {id: "ada", name: "Ada", goals: ["ebb"]}) { id } }'),
         "another agent": lambda: world.change('mutation { registerAgent(input: {id: "bob", name: "Bob"}) { id } }'),
         "a new state": lambda: world.change('mutation { setState(input: {agent: "ada", key: "plan", value: {step: 2}}) { version } }'),
         "a retraction": lambda: world.change("mutation($i: ID!) { retractFact(id: $i) { id } }", i=kept["fact"]),

@@ -12,10 +12,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cairn.errors import BadInput, Conflict, Forbidden, NotFound
+from cairn.graph import tags
 from cairn.graph.access import Access
 from cairn.graph.asserting import NewFact, assert_fact, retract_fact
 from cairn.graph.database import Database
-from cairn.graph.facts import Fact, evidence, list_facts
+from cairn.graph.facts import Fact, evidence, facts_held, list_facts
 from cairn.graph.instants import now
 from cairn.graph.remembering import NewMemory, Prepared, check, forget, remember
 from cairn.graph.writer import Writer
@@ -255,3 +256,38 @@ async def test_lists_go_page_by_page_and_filter(database: Database, writer: Writ
     assert (await list_facts(database, root, subject=ADA, object="place 2", predicate=LIVES_IN)).items == (made[5], made[2])
     with pytest.raises(BadInput):
         await list_facts(database, root, after="nonsense")
+
+
+async def test_facts_that_hold_are_found_by_what_they_say_and_by_their_evidence(
+    database: Database, writer: Writer, root: Access, acting: Callable[..., Access]
+) -> None:
+    memory = await remembered(writer, root)
+    rome = await assert_fact(writer, root, lives_in("Rome", 2020, functional=False, scope="team/research"))
+    knows = await assert_fact(writer, root, NewFact(subject="https://example.org/bob", predicate=LIVES_IN, object=ADA, scope="public"))
+    cites = NewFact(subject="https://example.org/x", predicate=LIVES_IN, object="y", scope="public", evidence=(memory,))
+    cited = await assert_fact(writer, root, cites)
+    await assert_fact(writer, root, lives_in("Paris", 2010, 2020, functional=False))
+    wrong = await assert_fact(writer, root, lives_in("Oslo", functional=False))
+    await retract_fact(writer, database, root, wrong.id)
+    assert [fact.id for fact in await facts_held(database, root, [ADA], [memory], 10)] == [cited.id, knows.id, rome.id]
+    assert [fact.id for fact in await facts_held(database, root, [ADA], [memory], 1)] == [cited.id]
+    assert await facts_held(database, root, [], [], 10) == []
+    stranger = acting("eve", scopes=("public",))
+    assert [fact.id for fact in await facts_held(database, stranger, [ADA], [memory], 10)] == [knows.id]
+
+
+async def test_an_answer_of_facts_that_hold_ends_with_the_first_of_them_or_when_another_begins(
+    database: Database, writer: Writer, root: Access
+) -> None:
+    present = now()
+    hours = [present + timedelta(hours=count) for count in range(4)]
+    held = NewFact(subject=ADA, predicate=LIVES_IN, object="Rome", valid_to=hours[2])
+    coming = NewFact(subject=ADA, predicate=LIVES_IN, object="Bonn", valid_from=hours[1], valid_to=hours[3])
+    await assert_fact(writer, root, held)
+    for new, until in ((None, hours[2]), (coming, hours[1])):
+        if new is not None:
+            await assert_fact(writer, root, new)
+        with tags.collecting() as collected:
+            assert [fact.object for fact in await facts_held(database, root, [ADA], [], 10)] == ["Rome"]
+        assert collected.until == until
+        assert f"{root.tenant}/facts" in collected
