@@ -19,6 +19,7 @@ from .memories import Kind, Memory, Modality, memory_hash
 from .mentions import Linked
 from .names import agent_scope, check_id, check_name, check_scope, key, new_id
 from .statements import load
+from .vectors import Vectors
 from .writer import Writer
 
 _CYPHER = load("memories")
@@ -47,11 +48,11 @@ class NewMemory:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A memory ready to be written, with the terms and the embedding that make it findable."""
+    """A memory ready to be written, with the terms and the vectors, by their embedders' names, that make it findable."""
 
     memory: Memory
     terms: tuple[str, ...]
-    embedding: tuple[float, ...] | None
+    vectors: Vectors | None = None
 
 
 def check(access: Access, new: NewMemory, at: datetime) -> Memory:
@@ -115,7 +116,6 @@ def _properties(access: Access, prepared: Prepared) -> Row:
         "hash": memory.hash,
         "by": access.principal,
         "terms": " ".join(prepared.terms),
-        "embedding": None if prepared.embedding is None else list(prepared.embedding),
     }
 
 
@@ -155,7 +155,14 @@ async def remember(
     memories = [item.memory for item in prepared]
     mentions = linked or Linked(access.tenant)
     scopes = sorted({memory.scope for memory in memories})
-    creates = tuple({"agentKey": key(access.tenant, item.memory.agent), "properties": _properties(access, item)} for item in prepared)
+    creates = tuple(
+        {
+            "agentKey": key(access.tenant, item.memory.agent),
+            "properties": _properties(access, item),
+            "vectors": {name: list(vector) for name, vector in (item.vectors or {}).items()},
+        }
+        for item in prepared
+    )
     sessions = _session_rows(access, memories)
 
     agents = {memory.agent for memory in memories}

@@ -28,4 +28,4 @@ WHERE (m.expiresAt IS NULL OR m.expiresAt > $now)
   AND ($before IS NULL OR m.occurredAt < $before)
 RETURN m {.id, .externalId, .agent, .kind, .modality, .text, .speaker, .session, .scope, .importance, .occurredAt, .recordedAt, .expiresAt, .metadata, .hash} AS memory,
        bm25, shared,
-       CASE WHEN $embedding IS NULL OR m.embedding IS NULL THEN 0.0 ELSE 2 * vector.similarity.cosine(m.embedding, $embedding) - 1 END AS cosine;
+       CASE WHEN $embedding IS NULL OR m[$property] IS NULL THEN 0.0 ELSE 2 * vector.similarity.cosine(m[$property], $embedding) - 1 END AS cosine;

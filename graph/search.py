@@ -17,8 +17,10 @@ from .graphs import collect_graphs
 from .instants import now
 from .memories import Kind, Memory, as_seen, from_row
 from .statements import load
+from .vectors import SLOT_A, SLOT_B, Slot
 
 _CYPHER = load("search")
+_CANDIDATES = {slot: _CYPHER["search_candidates"].naming(memory_embedding=slot.index) for slot in (SLOT_A, SLOT_B)}
 BREADTH = 100
 _CLAUSES = 900
 """Lucene refuses a query of more than 1,024 clauses; more scopes than this are searched in several queries."""
@@ -26,7 +28,10 @@ _CLAUSES = 900
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is looked for: terms of the analyser, an embedding, keys of the entities it names, and filters (None: any)."""
+    """What is looked for: terms of the analyser, an embedding, keys of the entities it names, and filters (None: any).
+
+    `slot`: the set of vectors that the embedding's embedder wrote.
+    """
 
     terms: tuple[str, ...]
     embedding: tuple[float, ...] | None
@@ -35,6 +40,7 @@ class Question:
     kinds: tuple[Kind, ...] | None = None
     after: datetime | None = None
     before: datetime | None = None
+    slot: Slot = SLOT_A
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +60,7 @@ async def candidates(database: Database, access: Access, question: Question, bre
         collect_graphs(access.tenant, access.graphs)
     found: dict[str, Candidate] = {}
     for scopes in _chunks(access.scopes):
-        for row in await database.read(_CYPHER["search_candidates"], _parameters(access, question, scopes, breadth)):
+        for row in await database.read(_CANDIDATES[question.slot], _parameters(access, question, scopes, breadth)):
             memory = as_seen(from_row(row["memory"]), access)
             tags.collect_until(memory.expires_at)
             found[memory.id] = Candidate(memory, row["bm25"], row["cosine"], row["shared"])
@@ -69,6 +75,7 @@ def _parameters(access: Access, question: Question, scopes: Sequence[str], bread
         "speakers": "Memory.speaker" not in access.hidden_fields,
         "terms": lucene_query(access.tenant, scopes, question.terms),
         "embedding": None if question.embedding is None else list(question.embedding),
+        "property": question.slot.property,
         "resources": list(question.resources),
         "breadth": breadth,
         "now": now(),
