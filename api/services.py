@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from ..errors import Unauthenticated
 from ..graph.access import Access, Decision
@@ -22,7 +23,11 @@ from ..graph.writer import Writer, open_writer
 from ..importers.jobs import ImportJobs
 from ..importers.linking import Linker
 from ..importers.relinking import Relinker
-from ..learning.embedding import WordLlamaEmbedder
+from ..learning.catalogue import Catalogue
+from ..learning.embedders import Embedders
+from ..learning.embedding import Embedder, WordLlamaEmbedder
+from ..learning.extraction import Extraction, Extractor
+from ..learning.reembedding import Reembedder
 from ..policies.accesses import Accesses
 from ..policies.administration import Administration
 from ..policies.authentication import Authenticator
@@ -84,10 +89,10 @@ async def _open(
     stack.push_async_callback(authenticator.close)
     administration = Administration(writer, accesses)
     await _ensure_operator(settings, writer, administration, authenticator)
-    embedder = WordLlamaEmbedder()
-    loading = asyncio.create_task(asyncio.to_thread(embedder.load), name="cairn-embedder")
-    stack.callback(loading.cancel)
-    linker = await Linker.make(database, embedder)
+    catalogue = Catalogue()
+    embedders = await _embed(stack, settings, catalogue, database, writer)
+    await _extract(stack, catalogue.extractor(settings), database, writer, accesses)
+    linker = await Linker.make(database, _local(embedders.configured))
     stack.push_async_callback(linker.close)
     await _relink(stack, database, writer, linker, accesses)
     imports = ImportJobs(database, writer, settings)
@@ -101,7 +106,7 @@ async def _open(
         accesses=accesses,
         administration=administration,
         events=events,
-        embedder=embedder,
+        embedders=embedders,
         linker=linker,
         imports=imports,
         signer=open_signer(settings.data_dir / "ledger.key"),
@@ -126,17 +131,47 @@ def _imported(linker: Linker) -> Callable[[Import], None]:
     return invalidate
 
 
-async def _relink(stack: AsyncExitStack, database: Database, writer: Writer, linker: Linker, accesses: Accesses) -> None:
-    """Link old memories again in the background, whenever a tenant's names changed."""
-    relinker = Relinker(database, writer, linker, accesses.get)
-    linker.gazetteers.listeners.append(relinker.request)
-    task = asyncio.create_task(relinker.work(), name="cairn-relinker")
+async def _embed(stack: AsyncExitStack, settings: Settings, catalogue: Catalogue, database: Database, writer: Writer) -> Embedders:
+    """The embedders, and in the background what brings the stored vectors in line with the one that the settings choose."""
+    embedders = Embedders(database, catalogue.embedder(settings), lambda model: catalogue.remade(settings, model))
+    stack.push_async_callback(embedders.close)
+    await embedders.check()
+    _background(stack, embedders.warm(), "cairn-embedder")
+    _background(stack, Reembedder(database, writer, embedders).work(), "cairn-reembedder")
+    return embedders
+
+
+async def _extract(stack: AsyncExitStack, extractor: Extractor | None, database: Database, writer: Writer, accesses: Accesses) -> None:
+    """Read facts out of new memories in the background, when the settings choose something that does."""
+    if extractor is None:
+        return
+    extraction = Extraction(database, writer, extractor, accesses.get)
+    stack.push_async_callback(extraction.close)
+    _background(stack, extraction.work(), "cairn-extraction")
+    writer.listeners.append(extraction.hear)
+
+
+def _local(configured: Embedder) -> Embedder:
+    """What the linker compares contexts with: always the same static vectors, which cost nothing and fit its thresholds."""
+    return configured if isinstance(configured, WordLlamaEmbedder) else WordLlamaEmbedder()
+
+
+def _background(stack: AsyncExitStack, work: Coroutine[Any, Any, None], name: str) -> None:
+    """Run `work` until the stack is closed."""
+    task = asyncio.create_task(work, name=name)
 
     async def stop() -> None:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
 
     stack.push_async_callback(stop)
+
+
+async def _relink(stack: AsyncExitStack, database: Database, writer: Writer, linker: Linker, accesses: Accesses) -> None:
+    """Link old memories again in the background, whenever a tenant's names changed."""
+    relinker = Relinker(database, writer, linker, accesses.get)
+    linker.gazetteers.listeners.append(relinker.request)
+    _background(stack, relinker.work(), "cairn-relinker")
 
 
 async def _ensure_operator(settings: Settings, writer: Writer, administration: Administration, authenticator: Authenticator) -> None:

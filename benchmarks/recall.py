@@ -50,7 +50,7 @@ async def collection(cairn: Cairn, one: dict[str, Any]) -> tuple[list[float], li
         for item in one["items"]
     ]
     for start in range(0, len(items), 500):
-        await remember(services.database, services.writer, services.embedder, services.linker, operator, items[start : start + 500])
+        await remember(services.database, services.writer, services.embedders, services.linker, operator, items[start : start + 500])
     access = await services.accesses.get(services.settings.tenant, "operator")
     scope = f"agent/{agent}"
     ours, plain = [], []
@@ -58,7 +58,7 @@ async def collection(cairn: Cairn, one: dict[str, Any]) -> tuple[list[float], li
         text = question["text"]
         named = await services.linker.resources(text, access)
         request = RecallRequest(agent=agent, query=text, limit=AT, scope=scope, resources=named)
-        hits = (await recall(services.database, services.embedder, access, request)).hits
+        hits = (await recall(services.database, services.embedders, access, request)).hits
         ours.append(found(question["gold"], [hit.memory.external_id for hit in hits]))
         only = await candidates(services.database, access, Question(tuple(terms(text)), None, scope=scope))
         only.sort(key=lambda candidate: -candidate.bm25)

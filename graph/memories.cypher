@@ -38,6 +38,11 @@ MATCH (m:Memory {id: id})
 WHERE m.tenant = $tenant AND m.scope IN $scopes AND (m.expiresAt IS NULL OR m.expiresAt > $now)
 RETURN m {.id, .externalId, .agent, .kind, .modality, .text, .speaker, .session, .scope, .importance, .occurredAt, .recordedAt, .expiresAt, .metadata, .hash} AS memory;
 
+// memories_principal: who remembered a memory
+MATCH (m:Memory {id: $id})
+WHERE m.tenant = $tenant
+RETURN m.by AS principal;
+
 // memories_readable: how many of the memories that a change refers to the caller can read
 UNWIND $rows AS row
 CALL (row) {

@@ -75,7 +75,7 @@ def _parameters(access: Access, question: Question, scopes: Sequence[str], bread
         "speakers": "Memory.speaker" not in access.hidden_fields,
         "terms": lucene_query(access.tenant, scopes, question.terms),
         "embedding": None if question.embedding is None else list(question.embedding),
-        "property": question.slot.property,
+        "property": question.slot.key,
         "resources": list(question.resources),
         "breadth": breadth,
         "now": now(),

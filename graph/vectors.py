@@ -29,11 +29,11 @@ Vectors = Mapping[str, Sequence[float]]
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """A place for one vector a memory: its property, and the index over that."""
+    """A place for one vector a memory: the key of its property, and the index over that."""
 
     id: str
     index: str
-    property: str
+    key: str
 
     @property
     def other(self) -> Slot:
@@ -140,7 +140,7 @@ async def next_tenant(database: Database, tenant: str) -> str | None:
 
 async def pending(database: Database, slots: Slots, limit: int) -> list[Stored]:
     """The memories of the pass's tenant that come next."""
-    wanted = {"tenant": slots.tenant, "after": slots.after, "limit": limit, "property": slots.slot.property}
+    wanted = {"tenant": slots.tenant, "after": slots.after, "limit": limit, "property": slots.slot.key}
     rows = await database.read(_CYPHER["vectors_pending"], wanted)
     return [Stored(slots.tenant, row["id"], row["text"], row["lacking"]) for row in rows]
 
@@ -160,7 +160,7 @@ async def fill(writer: Writer, holder: str, slots: Slots, vectors: Mapping[str, 
 async def empty(writer: Writer, holder: str, slots: Slots, memories: Sequence[Stored]) -> None:
     """Take memories out of the set that does not serve, and mark those that the other lacks. Raises Conflict without the lease."""
     rows = tuple(
-        {"id": one.id, "tenant": slots.tenant, "property": slots.slot.other.property, "lacking": one.lacking and bool(one.text)}
+        {"id": one.id, "tenant": slots.tenant, "property": slots.slot.other.key, "lacking": one.lacking and bool(one.text)}
         for one in memories
     )
     await _pass(writer, holder, slots, Step(_CYPHER["vectors_empty"], rows))
@@ -170,9 +170,7 @@ async def mend(writer: Writer, tenant: str, vectors: Mapping[str, Vectors]) -> N
     """Store the vectors that memories of a tenant lacked; one for which none can be had goes on without."""
     rows = tuple({"id": id, "tenant": tenant, "vectors": _lists(vector), "mended": True} for id, vector in vectors.items())
     steps = (Step(_CYPHER["vectors_set"], rows),)
-    change = Change(
-        tenant=tenant, actor="cairn", steps=steps, settle=lambda _: Settled(None, ()), tags=frozenset({f"{tenant}/memories"})
-    )
+    change = Change(tenant=tenant, actor="cairn", steps=steps, settle=lambda _: Settled(None, ()), tags=frozenset({f"{tenant}/memories"}))
     await writer.apply_alone(change, "vectors")
 
 
@@ -207,7 +205,7 @@ async def _write(database: Database, name: str, parameters: Row) -> list[Row]:
 
 def _slots(rows: Sequence[Row]) -> Slots:
     if not rows:
-        raise Internal("the graph does not say which embedder its vectors are from; start Cairn again, so that its schema is brought up to date")
+        raise Internal("the graph does not say which embedder its vectors are from; has its schema been brought up to date?")
     row: Row = rows[0]["state"]
     slot = SLOT_A if row["serving"] == "a" else SLOT_B
     serving, filling = _model(row, slot), _model(row, slot.other)

@@ -16,14 +16,14 @@ from ..graph.memories import Memory, memories_by_id
 from ..graph.remembering import MAX_MANY, NewMemory, Prepared, check
 from ..graph.remembering import remember as write
 from ..graph.writer import Writer
-from ..learning.embedding import Embedder, embed
+from ..learning.embedders import Embedders
 from .linking import Linker
 
 
 async def remember(
     database: Database,
     writer: Writer,
-    embedder: Embedder,
+    embedders: Embedders,
     linker: Linker,
     access: Access,
     new: Sequence[NewMemory],
@@ -39,11 +39,8 @@ async def remember(
     at = now()
     memories = [check(access, one, at) for one in new]
     texts = [memory.text or "" for memory in memories]
-    embeddings = await embed(embedder, texts)
-    prepared = [
-        Prepared(memory, tuple(terms(text)), tuple(embedding) if text else None)
-        for memory, text, embedding in zip(memories, texts, embeddings, strict=True)
-    ]
+    vectors = await embedders.memories(texts)
+    prepared = [Prepared(memory, tuple(terms(text)), vector) for memory, text, vector in zip(memories, texts, vectors, strict=True)]
     linked = await linker.plan(memories, access)
     ids = await write(writer, access, prepared, linked, idempotency_key=idempotency_key, input=[_input(one) for one in new])
     if ids == [memory.id for memory in memories]:

@@ -26,7 +26,8 @@ from ..graph.database import Database
 from ..graph.instants import now
 from ..graph.memories import Kind, Memory
 from ..graph.search import Candidate, Question, candidates
-from .embedding import Embedder, embed
+from ..graph.vectors import SLOT_A
+from .embedders import Embedders
 
 MAX_LIMIT = 100
 MAX_QUERY = 10_000
@@ -89,7 +90,7 @@ def check_query(query: str, limit: int) -> None:
         raise BadInput(f"query has {len(query)} characters; at most {MAX_QUERY} are understood")
 
 
-async def recall(database: Database, embedder: Embedder, access: Access, request: RecallRequest) -> Recall:
+async def recall(database: Database, embedders: Embedders, access: Access, request: RecallRequest) -> Recall:
     """The readable memories that answer the request best.
 
     Ties are broken by age and id, so that equal questions get equal answers. Raises BadInput as `check_query` does.
@@ -97,27 +98,32 @@ async def recall(database: Database, embedder: Embedder, access: Access, request
     check_query(request.query, request.limit)
     if "Memory.text" in access.hidden_fields:
         return Recall(recall_id(request, ()), ())
-    question_embedding, *goal_embeddings = await embed(embedder, [request.query, *request.goals])
+    asked = await embedders.question([request.query, *request.goals])
+    embedding, goal_embeddings = (asked.vectors[0], asked.vectors[1:]) if asked else (None, [])
     question = Question(
         terms=tuple(terms(request.query)),
-        embedding=tuple(question_embedding),
+        embedding=None if embedding is None else tuple(embedding),
         resources=request.resources,
         scope=request.scope,
         kinds=request.kinds,
         after=request.after,
         before=request.before,
+        slot=asked.slot if asked else SLOT_A,
     )
     found = await candidates(database, access, question)
-    goals = await _goal_closeness(embedder, found, goal_embeddings)
+    goals = await _goal_closeness(embedders, found, goal_embeddings)
     hits = rank(found, request, goals)[: request.limit]
     return Recall(recall_id(request, [hit.memory.id for hit in hits]), tuple(hits))
 
 
-async def _goal_closeness(embedder: Embedder, found: Sequence[Candidate], goals: Sequence[Sequence[float]]) -> list[float]:
+async def _goal_closeness(embedders: Embedders, found: Sequence[Candidate], goals: Sequence[Sequence[float]]) -> list[float]:
     """For each candidate its cosine to the nearest goal, at least 0."""
     if not goals or not found:
         return [0.0] * len(found)
-    vectors = np.asarray(await embed(embedder, [candidate.memory.text or "" for candidate in found]))
+    asked = await embedders.question([candidate.memory.text or "" for candidate in found])
+    if asked is None or len(asked.vectors[0]) != len(goals[0]):
+        return [0.0] * len(found)
+    vectors = np.asarray(asked.vectors)
     nearest = (vectors @ np.asarray(goals).T).max(axis=1)
     return [float(value) for value in np.maximum(nearest, 0.0)]
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ..graph.signing import Signer
     from ..importers.jobs import ImportJobs
     from ..importers.linking import Linker
-    from ..learning.embedding import Embedder
+    from ..learning.embedders import Embedders
     from ..policies.accesses import Accesses
     from ..policies.administration import Administration
     from ..settings import Settings
@@ -41,7 +41,7 @@ class Services:
     accesses: Accesses
     administration: Administration
     events: Events
-    embedder: Embedder
+    embedders: Embedders
     linker: Linker
     imports: ImportJobs
     signer: Signer
