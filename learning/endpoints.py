@@ -44,7 +44,10 @@ class Caller:
 
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
-        headers = {} if endpoint.key is None else {"authorization": f"Bearer {endpoint.key.get_secret_value()}"}
+        key = endpoint.key.get_secret_value() if endpoint.key is not None else None
+        if key is not None and not (key.isascii() and key.isprintable()):
+            raise BadInput(f"{endpoint.setting}_KEY holds a character that no key has; was it cut or copied with a line break?")
+        headers = {} if key is None else {"authorization": f"Bearer {key}"}
         self._client = httpx.AsyncClient(headers=headers, timeout=endpoint.timeout, follow_redirects=False)
 
     async def close(self) -> None:
