@@ -33,7 +33,6 @@ class HTTPEmbedder:
         self.dimensions = dimensions
         self._endpoint, self._model, self._batch = endpoint, model, batch
         self._caller: Caller | None = None
-        self._room = asyncio.Semaphore(_AT_ONCE)
 
     async def close(self) -> None:
         """Close its connections; they are opened again when needed."""
@@ -60,18 +59,19 @@ class HTTPEmbedder:
         """
         said = [index for index, text in enumerate(texts) if text.strip()]
         found = np.zeros((len(texts), self.dimensions))
+        room = asyncio.Semaphore(_AT_ONCE)
         batches = [said[start : start + self._batch] for start in range(0, len(said), self._batch)]
         try:
             async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(self._ask([texts[index][:MAX_CHARACTERS] for index in batch])) for batch in batches]
+                tasks = [group.create_task(self._ask(room, [texts[index][:MAX_CHARACTERS] for index in batch])) for batch in batches]
         except BaseExceptionGroup as errors:
             raise errors.exceptions[0] from None
         for batch, task in zip(batches, tasks, strict=True):
             found[batch] = task.result()
         return unit_vectors(found).tolist()
 
-    async def _ask(self, texts: list[str]) -> list[list[float]]:
-        async with self._room:
+    async def _ask(self, room: asyncio.Semaphore, texts: list[str]) -> list[list[float]]:
+        async with room:
             if self._caller is None:
                 self._caller = Caller(self._endpoint)
             answer = await self._caller.post({"model": self._model, "input": texts, "encoding_format": "float"})
