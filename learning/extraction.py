@@ -129,10 +129,17 @@ class Extraction:
         mentions = (await mentions_of(self._database, access, [memory.id]))[memory.id] if stated else []
         known = {fold(mention.text): mention.iri for mention in mentions}
         facts = dict.fromkeys(fact for statement in stated if (fact := _fact(access, memory, statement, known)) is not None)
-        for fact in facts:
+        return sum([await self._assert(access, memory, fact) for fact in facts])
+
+    async def _assert(self, access: Access, memory: Memory, fact: NewFact) -> bool:
+        """Assert one fact, once, however often its memory is extracted. False when it is none that can be stored."""
+        try:
             once = content_hash(["extract", memory.id, fact.subject, fact.predicate, fact.object])
             await assert_fact(self._writer, access, fact, idempotency_key=once)
-        return len(facts)
+        except BadInput as error:
+            log.warning("a fact extracted from memory %s was dropped: %s", memory.id, error.message)
+            return False
+        return True
 
 
 def _fact(access: Access, memory: Memory, statement: Statement, known: Mapping[str, str]) -> NewFact | None:
