@@ -19,6 +19,8 @@ from .embedding import Embedder, RemoteEmbedder, WrongVectors, embed
 log = logging.getLogger("cairn.learning")
 _STALENESS_SECONDS = 1.0
 _PROBE_SECONDS = 10.0
+_REPLACED_SECONDS = 5.0
+_REST_SECONDS = 60.0
 Remake = Callable[[Model], Embedder]
 """What makes an embedder again by what the graph knows of it. Raises a `CairnError` when it can't be had."""
 
@@ -43,6 +45,7 @@ class Embedders:
         self._remake = remake
         self._staleness = staleness
         self._known: dict[str, Embedder | None] = {configured.name: configured}
+        self._resting: dict[str, float] = {}
         self._slots: Slots | None = None
         self._read_at = 0.0
 
@@ -65,21 +68,21 @@ class Embedders:
                 f"have {slots.serving.dimensions}; restore the index as Cairn made it"
             )
         if isinstance(self.configured, RemoteEmbedder):
-            await self._probe()
+            await self._probe(_PROBE_SECONDS)
 
     async def warm(self) -> None:
         """Load the configured embedder, ahead of its first use."""
         if not isinstance(self.configured, RemoteEmbedder):
-            await self._probe()
+            await self._probe(None)
 
-    async def _probe(self) -> None:
+    async def _probe(self, seconds: float | None) -> None:
         try:
-            async with asyncio.timeout(_PROBE_SECONDS):
+            async with asyncio.timeout(seconds):
                 await embed(self.configured, ["cairn"])
         except WrongVectors:
             raise
         except (CairnError, TimeoutError) as error:
-            why = error.message if isinstance(error, CairnError) else f"no answer within {_PROBE_SECONDS:g} seconds"
+            why = error.message if isinstance(error, CairnError) else f"no answer within {seconds:g} seconds"
             log.warning("the embedder %s does not answer yet: %s", self.configured.name, why)
 
     async def close(self) -> None:
@@ -124,16 +127,31 @@ class Embedders:
         embedder = self._embedder(model)
         if embedder is None:
             return None
+        if embedder is not self.configured:
+            return await self._embed_replaced(embedder, texts)
         try:
             return await embed(embedder, texts)
-        except CairnError as error:
-            if embedder is self.configured:
-                raise
-            log.warning("the embedder %s, which is being replaced, gives no vectors: %s", model.name, error.message)
-            return None
+        except CairnError:
+            raise
         except Exception as error:
             log.exception("the embedder %s failed", model.name)
             raise Unavailable(f"the embedder {model.name} failed; the details are in the log") from error
+
+    async def _embed_replaced(self, embedder: Embedder, texts: Sequence[str]) -> list[list[float]] | None:
+        """What an embedder gives that is being replaced, perhaps because it fails: then it is left alone for a minute."""
+        present = asyncio.get_running_loop().time()
+        if present < self._resting.get(embedder.name, 0.0):
+            return None
+        try:
+            async with asyncio.timeout(_REPLACED_SECONDS):
+                return await embed(embedder, texts)
+        except (CairnError, TimeoutError) as error:
+            why = error.message if isinstance(error, CairnError) else "it takes too long"
+            log.warning("the embedder %s, which is being replaced, gives no vectors: %s", embedder.name, why)
+        except Exception:
+            log.exception("the embedder %s, which is being replaced, failed", embedder.name)
+        self._resting[embedder.name] = present + _REST_SECONDS
+        return None
 
     def _embedder(self, model: Model) -> Embedder | None:
         """The embedder that wrote vectors; None, and a warning the first time, when it can't be had."""

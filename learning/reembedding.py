@@ -25,6 +25,7 @@ from .embedding import embed
 log = logging.getLogger("cairn.learning")
 _BATCH = 500
 _POLL_SECONDS = 5.0
+_LONGEST_PAUSE = 60.0
 _GRACE_SECONDS = 5.0
 """After the switch the old vectors stay this long: another replica may search them for another second, by what it read before."""
 
@@ -62,17 +63,20 @@ class Reembedder:
         return Model(self._embedders.configured.name, self._embedders.configured.dimensions)
 
     async def work(self) -> None:
-        """Do what there is to do, look for more every few seconds, until cancelled."""
+        """Do what there is to do, look for more every few seconds, until cancelled. After failures it waits longer and longer."""
+        pause = self._poll
         while True:
+            pause = min(2 * pause, _LONGEST_PAUSE)
             try:
                 await self.step()
+                pause = self._poll
             except Conflict:
                 log.info("another replica goes on with embedding the memories")
             except CairnError as error:
                 log.warning("embedding the memories is interrupted (%s); it goes on soon", error.message)
             except Exception:
                 log.exception("embedding the memories failed; it is tried again")
-            await asyncio.sleep(self._poll)
+            await asyncio.sleep(pause)
 
     async def step(self) -> Slots:
         """Go from where the vectors stand to where they should, as far as this process can; return where they stand then.

@@ -282,6 +282,21 @@ async def test_without_the_old_embedder_recall_goes_on_by_words(database: Databa
     assert [held(row) for row in await vectors_of(database, tenant)] == [{12}] * 10
 
 
+async def test_an_old_embedder_that_fails_is_left_alone(database: Database, writer: Writer, tenant: str) -> None:
+    old, new = Toy(f"old/{tenant}", 8), Toy(f"new/{tenant}", 12)
+    before = await settle(database, writer, old)
+    ada = await someone(writer, tenant)
+    await before.remember(ada, *TEXTS)
+    failing = Toy(f"old/{tenant}", 8, calls=0)
+    after = Replica(database, writer, new, {old.name: failing})
+    assert await after.meaning_of_best(ada, "gulls by the marsh") == ("gulls by the marsh", 0.0)
+    failing.calls = 100
+    await after.remember(ada, "written meanwhile")
+    assert failing.asked == []
+    await after.work.step()
+    assert [held(row) for row in await vectors_of(database, tenant)] == [{12}] * 10
+
+
 async def test_a_text_that_is_refused_goes_without(database: Database, writer: Writer, tenant: str) -> None:
     old, new = Toy(f"old/{tenant}", 8), Toy(f"new/{tenant}", 12)
     before = await settle(database, writer, old)
