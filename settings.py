@@ -79,3 +79,22 @@ class Settings(BaseSettings):
     import_batch: int = Field(default=20_000, gt=0, description="Triples in one transaction of an import.")
     import_max_literal_bytes: int = Field(default=4 * 1024 * 1024, gt=0, description="The longest literal an import accepts.")
     import_timeout: float = Field(default=30.0, gt=0, description="Seconds without a byte after which an import from a URL gives up.")
+
+    embedder: str = Field(default="wordllama", description="What turns texts into vectors: wordllama, minilm, http, or a plugin's.")
+    embedder_url: str | None = Field(
+        default=None, description="The base of the embeddings endpoint for `http`, such as https://llm.example.org/v1."
+    )
+    embedder_model: str | None = Field(default=None, description="The model that the embeddings endpoint shall use.")
+    embedder_key: SecretStr | None = Field(default=None, description="The key for the embeddings endpoint, sent as a bearer token.")
+    embedder_dimensions: int | None = Field(default=None, gt=0, le=4096, description="How long the endpoint's vectors are.")
+    embedder_timeout: float = Field(default=10.0, gt=0, description="Seconds the embeddings endpoint may take for one request.")
+    embedder_patience: float = Field(default=25.0, gt=0, description="Seconds within which a failed request for embeddings is repeated.")
+    embedder_batch: int = Field(default=64, gt=0, description="Texts in one request to the embeddings endpoint.")
+
+    extractor: str = Field(default="", description="What reads facts out of new memories: nothing, chat, or a plugin's.")
+    extractor_url: str | None = Field(
+        default=None, description="The base of the chat endpoint for `chat`, such as https://llm.example.org/v1."
+    )
+    extractor_model: str | None = Field(default=None, description="The model that the chat endpoint shall use.")
+    extractor_key: SecretStr | None = Field(default=None, description="The key for the chat endpoint, sent as a bearer token.")
+    extractor_timeout: float = Field(default=60.0, gt=0, description="Seconds the chat endpoint may take for one request.")

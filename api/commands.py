@@ -87,6 +87,7 @@ def up(host: str | None, port: int | None, workers: int) -> None:
     chosen = settings(host=host, port=port)
     logging.basicConfig(level=chosen.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True)
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    logging.getLogger("httpx").setLevel(logging.WARNING)
     logging.getLogger("neo4j").setLevel(logging.ERROR)
 
     async def one() -> None:

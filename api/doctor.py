@@ -13,6 +13,9 @@ from rich.console import Console
 from ..errors import CairnError, Unavailable
 from ..graph.database import connect
 from ..graph.jars import locked
+from ..learning.catalogue import Catalogue
+from ..learning.embedding import embed
+from ..learning.http_embedder import HTTPEmbedder
 from ..settings import Settings
 from .presence import running_url
 
@@ -25,6 +28,7 @@ async def examine(settings: Settings, out: Console) -> int:
         ("data directory", lambda: _folder(settings)),
         ("Neo4j", lambda: _neo4j(settings)),
         ("Redis", lambda: _redis(settings)),
+        ("embedder", lambda: _embedder(settings)),
         ("server", lambda: _server(settings)),
     ]
     failed = False
@@ -66,6 +70,14 @@ async def _redis(settings: Settings) -> str:
         except OSError as error:
             raise Unavailable("CAIRN_REDIS_URL does not answer; Cairn works without it, slower") from error
     return "answers at CAIRN_REDIS_URL"
+
+
+async def _embedder(settings: Settings) -> str:
+    embedder = Catalogue().embedder(settings)
+    await embed(embedder, ["cairn"])
+    if isinstance(embedder, HTTPEmbedder):
+        await embedder.close()
+    return f"{embedder.name}, {embedder.dimensions} dimensions"
 
 
 async def _server(settings: Settings) -> str:

@@ -22,8 +22,11 @@ from ..graph.writer import Writer, open_writer
 from ..importers.jobs import ImportJobs
 from ..importers.linking import Linker
 from ..importers.relinking import Relinker
-from ..learning.embedding import Embedder, WordLlamaEmbedder
+from ..learning.catalogue import Catalogue
+from ..learning.embedders import Embedders
+from ..learning.extraction import Extraction, Extractor
 from ..learning.learner import Learner
+from ..learning.reembedding import Reembedder
 from ..learning.refreshing import Communities
 from ..learning.tokens import EstimatingTokenizer
 from ..policies.accesses import Accesses
@@ -87,10 +90,10 @@ async def _open(
     stack.push_async_callback(authenticator.close)
     administration = Administration(writer, accesses)
     await _ensure_operator(settings, writer, administration, authenticator)
-    embedder = WordLlamaEmbedder()
-    loading = asyncio.create_task(asyncio.to_thread(embedder.load), name="cairn-embedder")
-    stack.callback(loading.cancel)
-    linker = await Linker.make(database, embedder)
+    catalogue = Catalogue()
+    embedders = await _embed(stack, settings, catalogue, database, writer)
+    _extract(stack, catalogue.extractor(settings), database, writer, accesses)
+    linker = await Linker.make(database, embedders.local)
     stack.push_async_callback(linker.close)
     _relink(stack, database, writer, linker, accesses)
     imports = ImportJobs(database, writer, settings)
@@ -104,11 +107,11 @@ async def _open(
         accesses=accesses,
         administration=administration,
         events=events,
-        embedder=embedder,
+        embedders=embedders,
         tokenizer=EstimatingTokenizer(),
         linker=linker,
         imports=imports,
-        learner=_learner(stack, settings, database, writer, embedder, accesses),
+        learner=_learner(stack, settings, database, writer, embedders, accesses),
         signer=open_signer(settings.data_dir / "ledger.key"),
         communities=_communities(stack, database, writer, settings),
     )
@@ -143,6 +146,26 @@ def _in_background(stack: AsyncExitStack, work: Coroutine[None, None, None], nam
     stack.push_async_callback(stop)
 
 
+async def _embed(stack: AsyncExitStack, settings: Settings, catalogue: Catalogue, database: Database, writer: Writer) -> Embedders:
+    """The embedders, and in the background what brings the stored vectors in line with the one that the settings choose."""
+    embedders = Embedders(database, catalogue.embedder(settings), lambda model: catalogue.remade(settings, model))
+    stack.push_async_callback(embedders.close)
+    await embedders.check()
+    _in_background(stack, embedders.warm(), "cairn-embedder")
+    _in_background(stack, Reembedder(database, writer, embedders).work(), "cairn-reembedder")
+    return embedders
+
+
+def _extract(stack: AsyncExitStack, extractor: Extractor | None, database: Database, writer: Writer, accesses: Accesses) -> None:
+    """Read facts out of new memories in the background, when the settings choose something that does."""
+    if extractor is None:
+        return
+    extraction = Extraction(database, writer, extractor, accesses.get)
+    stack.push_async_callback(extraction.close)
+    _in_background(stack, extraction.work(), "cairn-extraction")
+    writer.listeners.append(extraction.hear)
+
+
 def _relink(stack: AsyncExitStack, database: Database, writer: Writer, linker: Linker, accesses: Accesses) -> None:
     """Link old memories again in the background, whenever a tenant's names changed."""
     relinker = Relinker(database, writer, linker, accesses.get)
@@ -151,10 +174,10 @@ def _relink(stack: AsyncExitStack, database: Database, writer: Writer, linker: L
 
 
 def _learner(
-    stack: AsyncExitStack, settings: Settings, database: Database, writer: Writer, embedder: Embedder, accesses: Accesses
+    stack: AsyncExitStack, settings: Settings, database: Database, writer: Writer, embedders: Embedders, accesses: Accesses
 ) -> Learner:
     """Learn from feedback in the background; first from what was given while nobody learned."""
-    learner = Learner(database, writer, embedder, accesses.get)
+    learner = Learner(database, writer, embedders, accesses.get)
     writer.listeners.append(learner.hear)
     learner.request(settings.tenant)
     _in_background(stack, learner.work(), "cairn-learner")

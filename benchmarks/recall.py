@@ -197,7 +197,7 @@ async def run(files: Sequence[Path], embedder: str, feedback: bool, noise: float
             async with open_services(settings) as cairn, served(create_app(cairn), settings) as url:
                 headers = {"authorization": f"Bearer {operator_key(settings.data_dir)}"}
                 async with httpx.AsyncClient(base_url=url, headers=headers, timeout=120) as http:
-                    await play(Api(http), data, cairn.services.embedder, feedback, noise)
+                    await play(Api(http), data, cairn.services.embedders.configured, feedback, noise)
 
 
 def main() -> None:

@@ -2,8 +2,8 @@
 MATCH (m:Memory)
 WHERE m.tenant = $tenant AND m.scope = $scope AND m.recordedAt <= $now
 WITH m ORDER BY m.tenant DESC, m.scope DESC, m.recordedAt DESC
-WHERE m.embedding IS NOT NULL AND (m.expiresAt IS NULL OR m.expiresAt > $now)
-RETURN m.id AS id, m.embedding AS embedding
+WHERE m[$property] IS NOT NULL AND (m.expiresAt IS NULL OR m.expiresAt > $now)
+RETURN m.id AS id, m[$property] AS embedding
 LIMIT $limit;
 
 // communities_names: which local entities of a scope the texts of its memories name, by the scope's graph

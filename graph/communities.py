@@ -22,6 +22,7 @@ from .instants import now, utc
 from .names import key
 from .pages import Page, check_first, decode, encode, page
 from .statements import load
+from .vectors import read_slots
 from .vocabulary import RDF_TYPE
 from .writer import Writer
 
@@ -98,7 +99,8 @@ class Community:
 
 async def texts_of(database: Database, unit: Unit) -> list[tuple[str, list[float]]]:
     """The newest memories of a scope by id, with their embeddings."""
-    parameters: Row = {"tenant": unit.tenant, "scope": unit.scope, "now": now(), "limit": MAX_TEXTS}
+    serving = (await read_slots(database)).slot
+    parameters: Row = {"tenant": unit.tenant, "scope": unit.scope, "now": now(), "limit": MAX_TEXTS, "property": serving.key}
     async with aclosing(database.stream(_CYPHER["communities_texts"], parameters)) as rows:
         return [(row["id"], row["embedding"]) async for row in rows]
 

@@ -1,9 +1,12 @@
-// memories_create: creates memories of an agent that exists
+// memories_create: creates memories of an agent that exists, with a vector for each embedder that is in use
 UNWIND $rows AS row
 MATCH (a:Agent {key: row.agentKey})
+OPTIONAL MATCH (v:VectorSlots {id: 'memory'})
 CREATE (m:Memory)
-SET m = row.properties
+SET m = row.properties, m.embedding = row.vectors[v.nameA], m.embeddingB = row.vectors[v.nameB]
 CREATE (m)-[:REMEMBERED_BY]->(a)
+FOREACH (_ IN CASE WHEN m.text <> '' AND (v.nameA IS NOT NULL AND m.embedding IS NULL OR v.nameB IS NOT NULL AND m.embeddingB IS NULL) THEN [1] ELSE [] END |
+  SET m:Unembedded)
 RETURN row.i AS i;
 
 // sessions_append: appends memories, in order, to the end of their session's chain
@@ -34,6 +37,11 @@ UNWIND $ids AS id
 MATCH (m:Memory {id: id})
 WHERE m.tenant = $tenant AND m.scope IN $scopes AND (m.expiresAt IS NULL OR m.expiresAt > $now)
 RETURN m {.id, .externalId, .agent, .kind, .modality, .text, .speaker, .session, .scope, .importance, .occurredAt, .recordedAt, .expiresAt, .metadata, .hash} AS memory;
+
+// memories_principal: who remembered a memory
+MATCH (m:Memory {id: $id})
+WHERE m.tenant = $tenant
+RETURN m.by AS principal;
 
 // memories_readable: how many of the memories that a change refers to the caller can read
 UNWIND $rows AS row
@@ -136,8 +144,8 @@ OPTIONAL MATCH (session:Session)-[tail:LAST]->(m)
 FOREACH (e IN CASE WHEN earlier IS NULL OR later IS NULL THEN [] ELSE [earlier] END | CREATE (e)-[:NEXT]->(later))
 FOREACH (s IN CASE WHEN session IS NULL OR earlier IS NULL THEN [] ELSE [session] END | CREATE (s)-[:LAST]->(earlier))
 DELETE en, ln, tail
-REMOVE m:Memory
-SET m:Forgotten, m.embedding = null, m.terms = null, m.heading = null, m.traits = null
+REMOVE m:Memory:Unembedded
+SET m:Forgotten, m.embedding = null, m.embeddingB = null, m.terms = null, m.heading = null, m.traits = null
 RETURN row.i AS i, before;
 
 // memories_erase: destroys the content of forgotten memories

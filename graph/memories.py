@@ -155,6 +155,12 @@ async def memories_by_id(database: Database, access: Access, ids: Sequence[str])
     return {memory.id: memory for memory in map(_read, rows)}
 
 
+async def principal_of(database: Database, tenant: str, id: str) -> str | None:
+    """The principal that had a memory remembered; None when there is no such memory. For acting on its behalf; it asks no permission."""
+    rows = await database.read(_CYPHER["memories_principal"], {"tenant": tenant, "id": id})
+    return rows[0]["principal"] if rows else None
+
+
 async def list_memories(
     database: Database, access: Access, first: int, after: str | None = None, only: MemoryFilter = _ANY
 ) -> Page[Memory]:

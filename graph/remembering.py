@@ -19,6 +19,7 @@ from .memories import Kind, Memory, Modality, memory_hash
 from .mentions import Linked
 from .names import agent_scope, check_id, check_name, check_scope, key, new_id
 from .statements import load
+from .vectors import Vectors
 from .writer import Writer
 
 _CYPHER = load("memories")
@@ -47,11 +48,11 @@ class NewMemory:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A memory ready to be written, with what makes it findable: terms, embedding, the terms of its heading, and its traits."""
+    """A memory ready to be written, with what makes it findable: terms, vectors by their embedders' names, its heading's terms, traits."""
 
     memory: Memory
     terms: tuple[str, ...]
-    embedding: tuple[float, ...] | None
+    vectors: Vectors | None = None
     heading: tuple[str, ...] = ()
     traits: tuple[str, ...] = ()
 
@@ -119,7 +120,6 @@ def _properties(access: Access, prepared: Prepared) -> Row:
         "terms": " ".join(prepared.terms),
         "heading": " ".join(prepared.heading) or None,
         "traits": list(prepared.traits) or None,
-        "embedding": None if prepared.embedding is None else list(prepared.embedding),
     }
 
 
@@ -159,7 +159,14 @@ async def remember(
     memories = [item.memory for item in prepared]
     mentions = linked or Linked(access.tenant)
     scopes = sorted({memory.scope for memory in memories})
-    creates = tuple({"agentKey": key(access.tenant, item.memory.agent), "properties": _properties(access, item)} for item in prepared)
+    creates = tuple(
+        {
+            "agentKey": key(access.tenant, item.memory.agent),
+            "properties": _properties(access, item),
+            "vectors": {name: list(vector) for name, vector in (item.vectors or {}).items()},
+        }
+        for item in prepared
+    )
     sessions = _session_rows(access, memories)
 
     agents = {memory.agent for memory in memories}

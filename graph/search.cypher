@@ -59,9 +59,9 @@ RETURN m.id AS id, m.terms AS terms, m.heading AS heading, m.traits AS traits, m
        m.session AS session, m.importance AS importance, m.strength AS strength, m.occurredAt.epochMillis AS occurredAt, m.expiresAt.epochMillis AS expiresAt,
        m.supersededAt IS NOT NULL AS superseded, shared,
        CASE WHEN $sessions THEN head(COLLECT { MATCH (m)-[:NEXT]->(n:Memory) WHERE n.scope IN $scopes RETURN n.id }) END AS next,
-       CASE WHEN $embedding IS NULL OR m.embedding IS NULL THEN 0.0 ELSE 2 * vector.similarity.cosine(m.embedding, $embedding) - 1 END AS cosine,
-       CASE WHEN $goals = [] OR m.embedding IS NULL THEN 0.0
-            ELSE reduce(best = 0.0, goal IN [g IN $goals | 2 * vector.similarity.cosine(m.embedding, g) - 1] | CASE WHEN goal > best THEN goal ELSE best END) END AS goals,
+       CASE WHEN $embedding IS NULL OR m[$property] IS NULL THEN 0.0 ELSE 2 * vector.similarity.cosine(m[$property], $embedding) - 1 END AS cosine,
+       CASE WHEN $goals = [] OR m[$property] IS NULL THEN 0.0
+            ELSE reduce(best = 0.0, goal IN [g IN $goals | 2 * vector.similarity.cosine(m[$property], g) - 1] | CASE WHEN goal > best THEN goal ELSE best END) END AS goals,
        COLLECT { MATCH (m)<-[:USEFUL]-(f:Feedback) WHERE f.agent = $agent RETURN f.query ORDER BY f.at DESC LIMIT 20 } AS asked,
        COUNT { (m)<-[:USEFUL]-() } AS used
 ORDER BY id;

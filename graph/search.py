@@ -18,8 +18,10 @@ from .instants import now
 from .memories import Kind
 from .names import agent_scope
 from .statements import load
+from .vectors import SLOT_A, SLOT_B, Slot
 
 _CYPHER = load("search")
+_CANDIDATES = {slot: _CYPHER["search_candidates"].naming(memory_embedding=slot.index) for slot in (SLOT_A, SLOT_B)}
 BREADTH = 100
 """Memories that the full-text index is asked for; the vector index half of it. More hardly find more, and cost."""
 _CLAUSES = 900
@@ -32,7 +34,8 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 class Question:
     """What is looked for: terms of the analyser, an embedding, keys of the entities it names, embeddings of goals, and filters.
 
-    `agent` is who asks. `headings` are terms that a memory's heading may have; with them nothing else is searched.
+    `agent` is who asks. `slot` is the set of vectors that the embedding's embedder wrote.
+    `headings` are terms that a memory's heading may have; with them nothing else is searched.
     """
 
     agent: str
@@ -45,6 +48,7 @@ class Question:
     after: datetime | None = None
     before: datetime | None = None
     headings: tuple[str, ...] = ()
+    slot: Slot = SLOT_A
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +89,7 @@ async def candidates(database: Database, access: Access, question: Question, bre
         collect_graphs(access.tenant, access.graphs)
     found: dict[str, Candidate] = {}
     for scopes in _chunks(searched(access.scopes, question)):
-        for row in await database.read(_CYPHER["search_candidates"], _parameters(access, question, scopes, breadth)):
+        for row in await database.read(_CANDIDATES[question.slot], _parameters(access, question, scopes, breadth)):
             tags.collect_until(None if row["expiresAt"] is None else _instant(row["expiresAt"]))
             found[row["id"]] = _candidate(row, access, question)
     return list(found.values())
@@ -112,6 +116,7 @@ def _parameters(access: Access, question: Question, scopes: Sequence[str], bread
         "headings": lucene_query(access.tenant, scopes, "heading", question.headings),
         "nearest": None if headed else embedding,
         "embedding": embedding,
+        "property": question.slot.key,
         "resources": [] if headed else list(question.resources),
         "goals": [list(goal) for goal in question.goals],
         "breadth": breadth,

@@ -26,6 +26,13 @@ class Statement:
     purpose: str
     text: str
 
+    def naming(self, **names: str) -> Statement:
+        """The statement with identifiers replaced, for the places where Cypher takes no parameter; never with what came from outside."""
+        text = self.text
+        for old, new in names.items():
+            text = re.sub(rf"\b{re.escape(old)}\b", lambda _, new=new: quote(new), text)
+        return Statement(self.name, self.purpose, text)
+
 
 @cache
 def load(noun: str) -> dict[str, Statement]:

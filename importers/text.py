@@ -16,15 +16,16 @@ from ..graph.memories import Memory, memories_by_id
 from ..graph.remembering import MAX_MANY, NewMemory, Prepared, check
 from ..graph.remembering import remember as write
 from ..graph.traits import heading, traits
+from ..graph.vectors import Vectors
 from ..graph.writer import Writer
-from ..learning.embedding import Embedder, embed
+from ..learning.embedders import Embedders
 from .linking import Linker
 
 
 async def remember(
     database: Database,
     writer: Writer,
-    embedder: Embedder,
+    embedders: Embedders,
     linker: Linker,
     access: Access,
     new: Sequence[NewMemory],
@@ -40,8 +41,8 @@ async def remember(
     at = now()
     memories = [check(access, one, at) for one in new]
     texts = [memory.text or "" for memory in memories]
-    embeddings = await embed(embedder, texts)
-    prepared = [prepare(memory, embedding) for memory, embedding in zip(memories, embeddings, strict=True)]
+    vectors = await embedders.memories(texts)
+    prepared = [prepare(memory, vector) for memory, vector in zip(memories, vectors, strict=True)]
     linked = await linker.plan(memories, access)
     ids = await write(writer, access, prepared, linked, idempotency_key=idempotency_key, input=[_input(one) for one in new])
     if ids == [memory.id for memory in memories]:
@@ -50,14 +51,14 @@ async def remember(
     return [found[id] for id in ids if id in found]
 
 
-def prepare(memory: Memory, embedding: Sequence[float]) -> Prepared:
+def prepare(memory: Memory, vectors: Vectors) -> Prepared:
     """A memory with all that makes it findable."""
     text = memory.text or ""
     headed = heading(text)
     return Prepared(
         memory,
         tuple(terms(text)),
-        tuple(embedding) if text else None,
+        vectors,
         tuple(dict.fromkeys(terms(headed))) if headed else (),
         tuple(traits(text)),
     )

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from ..errors import BadInput
 from ..graph.access import Access
 from ..graph.database import Database
+from .embedders import Embedders
 from .embedding import Embedder
 from .gathering import ContextRequest, Known, gather
 from .sheet import Draft, Item, ItemKind, Sheet, fill
@@ -52,12 +53,12 @@ def check_budget(budget: int) -> int:
     return budget
 
 
-async def context(database: Database, embedder: Embedder, tokenizer: Tokenizer, access: Access, request: ContextRequest) -> Sheet:
+async def context(database: Database, embedders: Embedders, tokenizer: Tokenizer, access: Access, request: ContextRequest) -> Sheet:
     """What the agent should know now. Raises BadInput for a bad budget or query, NotFound for an agent that the caller can't read."""
     check_budget(request.budget)
-    known = await gather(database, embedder, access, request)
+    known = await gather(database, embedders, access, request)
     draft = Draft(tokenizer, request.budget)
-    texts = Shortener(embedder, tokenizer, request.query, max(_SHORT, request.budget // _LONG))
+    texts = Shortener(embedders.local, tokenizer, request.query, max(_SHORT, request.budget // _LONG))
     candidates = {
         ItemKind.GOAL: [draft.item(ItemKind.GOAL, known.agent.id, goal, place) for place, goal in enumerate(known.agent.goals)],
         ItemKind.STATE: [draft.item(ItemKind.STATE, one.key, state_line(one), place) for place, one in enumerate(known.states)],
@@ -78,7 +79,7 @@ async def context(database: Database, embedder: Embedder, tokenizer: Tokenizer, 
     is_long = sum(item.tokens for item in turns) > request.budget // 2
     fill(draft, candidates, _STEPS, spare=int(_SUMMARY * request.budget) if is_long else 0)
     if is_long:
-        await _sum_up(draft, embedder, known, turns, request.query)
+        await _sum_up(draft, embedders.local, known, turns, request.query)
     return draft.finish(item for items in candidates.values() for item in items)
 
 

@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Generator, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import accumulate
 from pathlib import Path
 from threading import Lock
-from typing import Protocol, cast
+from typing import Any, Protocol, cast, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
+
+from ..errors import Unavailable
 
 MAX_CHARACTERS = 20_000
 """Of a longer text the beginning is embedded; the average over more hardly moves."""
@@ -26,6 +30,14 @@ _SMALL_BATCH = 4_000
 
 _BLOCK = 32_768
 """Characters whose token vectors are held in memory at once: 8 MB for prose, 130 MB for nothing but emoji."""
+
+_THREADS = ThreadPoolExecutor(4, thread_name_prefix="cairn-embedding")
+"""Threads of its own, so that an embedder that hangs holds up nothing else."""
+
+_PATIENCE_SECONDS = 120.0
+
+_LONGEST = 1e100
+"""A vector this long is no meaning, and its square would be no number."""
 
 
 class Embedder(Protocol):
@@ -51,11 +63,61 @@ class Embedder(Protocol):
         ...
 
 
+class WrongVectors(Unavailable):
+    """An embedder answered, but not with one vector of finite numbers, of its length, for each text."""
+
+
+@runtime_checkable
+class RemoteEmbedder(Protocol):
+    """An embedder that waits for others rather than works itself: `embed` goes through this, so that waiting takes no thread."""
+
+    async def embed_remotely(self, texts: Sequence[str]) -> list[list[float]]:
+        """What `embed` gives."""
+        ...
+
+
 async def embed(embedder: Embedder, texts: Sequence[str]) -> list[list[float]]:
-    """`embedder.embed(texts)` without holding up the event loop: in a thread unless the texts are short and the model is loaded."""
-    if embedder.ready and sum(map(len, texts)) <= _SMALL_BATCH:
-        return embedder.embed(texts)
-    return await asyncio.to_thread(embedder.embed, texts)
+    """`embedder.embed(texts)` without holding up the event loop, checked: in a thread unless the texts are short and the model is loaded.
+
+    Raises Unavailable when the embedder does not answer within two minutes, WrongVectors as `check_vectors` does.
+    """
+    if not texts:
+        return []
+    if isinstance(embedder, RemoteEmbedder):
+        vectors = await embedder.embed_remotely(texts)
+    elif embedder.ready and sum(map(len, texts)) <= _SMALL_BATCH:
+        vectors = embedder.embed(texts)
+    else:
+        working = asyncio.get_running_loop().run_in_executor(_THREADS, embedder.embed, texts)
+        try:
+            vectors = await asyncio.wait_for(working, _PATIENCE_SECONDS)
+        except TimeoutError as error:
+            raise Unavailable(f"the embedder {embedder.name} does not answer; try again, or choose another with CAIRN_EMBEDDER") from error
+    check_vectors(embedder, texts, vectors)
+    return vectors
+
+
+def check_vectors(embedder: Embedder, texts: Sequence[str], vectors: Sequence[Sequence[float]]) -> None:
+    """Raise WrongVectors unless there is one vector of finite numbers, of the embedder's length, for each text."""
+    name = embedder.name
+    if len(vectors) != len(texts):
+        raise WrongVectors(f"the embedder {name} answered with {len(vectors)} vectors for {len(texts)} texts; nothing was stored")
+    for vector in vectors:
+        if len(vector) != embedder.dimensions:
+            raise WrongVectors(
+                f"the embedder {name} answered with a vector of {len(vector)} numbers where {embedder.dimensions} are expected; nothing "
+                "was stored. Is CAIRN_EMBEDDER_DIMENSIONS right?"
+            )
+        if not math.hypot(*vector) < _LONGEST:
+            raise WrongVectors(f"the embedder {name} answered with a vector that holds NaN, infinity or the like; nothing was stored")
+
+
+def unit_vectors(vectors: NDArray[Any]) -> NDArray[Any]:
+    """Each row divided by its length; the first unit vector in place of one that has none."""
+    lengths = np.linalg.norm(vectors, axis=1)
+    vectors[lengths == 0, 0] = 1.0
+    lengths[lengths == 0] = 1.0
+    return vectors / lengths[:, None]
 
 
 class WordLlamaEmbedder:
@@ -81,7 +143,7 @@ class WordLlamaEmbedder:
         """One vector of length 1 for each text, in order."""
         model = self._loaded()
         shortened = [text[:MAX_CHARACTERS] for text in texts]
-        return [vector for block in _blocks(shortened) for vector in _unit(_sums(model, block)).tolist()]
+        return [vector for block in _blocks(shortened) for vector in unit_vectors(_sums(model, block)).tolist()]
 
     def _loaded(self) -> _Model:
         with self._loading:
@@ -141,7 +203,7 @@ def _blocks(texts: Sequence[str]) -> Iterator[list[str]]:
 
 
 def _sums(model: _Model, texts: list[str]) -> NDArray[np.float32]:
-    """The sum of each text's token vectors: their mean, but for the length that `_unit` takes away."""
+    """The sum of each text's token vectors: their mean, but for the length that `unit_vectors` takes away."""
     tokens = [encoding.ids for encoding in model.tokenizer.encode_batch_fast(texts, add_special_tokens=False)]
     sums = np.zeros((len(texts), model.embedding.shape[1]), dtype=np.float32)
     spoken = [i for i, ids in enumerate(tokens) if ids]
@@ -150,10 +212,3 @@ def _sums(model: _Model, texts: list[str]) -> NDArray[np.float32]:
         starts = list(accumulate((len(tokens[i]) for i in spoken[:-1]), initial=0))
         sums[spoken] = np.add.reduceat(model.embedding[np.minimum(ids, len(model.embedding) - 1)], starts, axis=0)
     return sums
-
-
-def _unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    lengths = np.linalg.norm(vectors, axis=1)
-    vectors[lengths == 0, 0] = 1.0
-    lengths[lengths == 0] = 1.0
-    return vectors / lengths[:, None]

@@ -18,7 +18,7 @@ from ..graph.rdf import Literal, resource_key
 from ..graph.resources import Resource, choose_label, describe, labels, resources_by_key
 from ..graph.sessions import Turn, session_tail
 from ..graph.states import PINNED, State, list_states
-from .embedding import Embedder
+from .embedders import Embedders
 from .recall import RecallRequest, check_query, recall
 from .sheet import one_line
 
@@ -55,7 +55,7 @@ class Known:
     names: dict[str, str]
 
 
-async def gather(database: Database, embedder: Embedder, access: Access, request: ContextRequest) -> Known:
+async def gather(database: Database, embedders: Embedders, access: Access, request: ContextRequest) -> Known:
     """Everything that may belong in the context. Raises BadInput for a bad query, NotFound for an agent that the caller can't read."""
     limit = min(100, max(10, request.budget // 40))
     check_query(request.query, limit)
@@ -67,7 +67,7 @@ async def gather(database: Database, embedder: Embedder, access: Access, request
     states, turns, found = await asyncio.gather(
         list_states(database, access, [agent.id], _MOST_STATES, prefix=PINNED),
         _turns(database, access, request),
-        recall(database, embedder, access, asked),
+        recall(database, embedders, access, asked),
     )
     memories = _different([as_seen(hit.memory, access) for hit in found.hits if hit.memory.text])
     telling = [memory.id for memory in (*memories[:_TELLING], *turns[:_TELLING])]

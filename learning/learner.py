@@ -19,7 +19,7 @@ from ..graph.instants import now
 from ..graph.models import Trained, Unmeasured, examples, keep_examples, keep_model, standing, unmeasured
 from ..graph.writer import Writer
 from .drift import drift
-from .embedding import Embedder
+from .embedders import Embedders
 from .features import NAMES
 from .ranking import Model, champion
 from .recall import MAX_QUERY, RecallRequest, asked, rank, read_recall_id
@@ -37,8 +37,8 @@ _EVERY = 10
 class Learner:
     """Learns from the feedback of every tenant that this process hears of. `work` runs until it is cancelled."""
 
-    def __init__(self, database: Database, writer: Writer, embedder: Embedder, access: Callable[[str, str], Awaitable[Access]]) -> None:
-        self._database, self._writer, self._embedder, self._access = database, writer, embedder, access
+    def __init__(self, database: Database, writer: Writer, embedders: Embedders, access: Callable[[str, str], Awaitable[Access]]) -> None:
+        self._database, self._writer, self._embedders, self._access = database, writer, embedders, access
         self._waiting: dict[str, None] = {}
         self._heard = asyncio.Event()
         self._idle = asyncio.Event()
@@ -128,7 +128,7 @@ class Learner:
             _, _, hits = read_recall_id(one.recall)
             access = await self._access(tenant, one.principal)
             request = RecallRequest(agent=one.agent, query=one.query[:MAX_QUERY], limit=max(1, min(100, len(hits))))
-            question = await asked(self._database, self._embedder, access, request)
+            question = await asked(self._database, self._embedders, access, request)
             ranked = await rank(self._database, access, request, question, Model())
         except CairnError:
             return ""

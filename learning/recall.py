@@ -22,8 +22,9 @@ from ..graph.database import Database
 from ..graph.instants import now
 from ..graph.memories import Kind, Memory, memories_by_id
 from ..graph.search import BREADTH, Candidate, Question, candidates
+from ..graph.vectors import SLOT_A
 from .bridging import FIRST, bridge, steps
-from .embedding import Embedder, embed
+from .embedders import Embedders
 from .features import Asked, Measured, measure
 from .forms import form
 from .ranking import Model, Reason, champion, distinct, order, reasons
@@ -89,7 +90,7 @@ def check_query(query: str, limit: int) -> None:
         raise BadInput(f"query has {len(query)} characters; at most {MAX_QUERY} are understood")
 
 
-async def recall(database: Database, embedder: Embedder, access: Access, request: RecallRequest) -> Recall:
+async def recall(database: Database, embedders: Embedders, access: Access, request: RecallRequest) -> Recall:
     """The readable memories that answer the request best, by the tenant's model.
 
     Own scopes of other agents are left out unless the request names one. Raises BadInput as `check_query` does.
@@ -97,7 +98,7 @@ async def recall(database: Database, embedder: Embedder, access: Access, request
     check_query(request.query, request.limit)
     if "Memory.text" in access.hidden_fields:
         return Recall(recall_id(request, ()), ())
-    model, question = await asyncio.gather(champion(database, access.tenant), asked(database, embedder, access, request))
+    model, question = await asyncio.gather(champion(database, access.tenant), asked(database, embedders, access, request))
     ranked = await rank(database, access, request, question, model)
     chosen = distinct(ranked.found, [at for at in ranked.places if ranked.found[at].eligible], request.limit)
     memories = await memories_by_id(database, access, [ranked.found[at].id for at, _ in chosen])
@@ -127,16 +128,18 @@ async def rank(database: Database, access: Access, request: RecallRequest, quest
     return Ranked(found, measured, scores, places)
 
 
-async def asked(database: Database, embedder: Embedder, access: Access, request: RecallRequest) -> Question:
+async def asked(database: Database, embedders: Embedders, access: Access, request: RecallRequest) -> Question:
     """What a request looks for, the agent's own goals among it."""
     agents = await agents_by_id(database, access, [request.agent])
     own = agents[request.agent].goals if request.agent in agents else ()
     goals = list(dict.fromkeys((*request.goals, *own)))[:_GOALS]
-    embedding, *nearest = await embed(embedder, [request.query, *goals])
+    seen = await embedders.question([request.query, *goals])
+    embedding, nearest = (seen.vectors[0], seen.vectors[1:]) if seen else (None, [])
     return Question(
         agent=request.agent,
         terms=tuple(dict.fromkeys(terms(request.query)))[:_TERMS],
-        embedding=tuple(embedding),
+        embedding=None if embedding is None else tuple(embedding),
+        slot=seen.slot if seen else SLOT_A,
         resources=request.resources,
         goals=tuple(tuple(goal) for goal in nearest),
         scope=request.scope,

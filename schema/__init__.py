@@ -7,6 +7,7 @@ from strawberry.printer import print_schema
 
 from .agents import AgentMutation, AgentQuery
 from .communities import CommunityMutation, CommunityQuery
+from .embedding import EmbeddingQuery
 from .entities import EntityMutation, EntityQuery
 from .facts import FactMutation, FactQuery
 from .fields import guard_fields
@@ -37,6 +38,7 @@ class Query(
     LedgerQuery,
     KeyQuery,
     ModelQuery,
+    EmbeddingQuery,
 ):
     """Everything that can be read."""
 

@@ -91,7 +91,7 @@ class CommunityQuery:
     async def communities(self, info: Info, first: int | None = 20, after: str | None = None) -> Connection[Community]:
         services, access = info.context.services, info.context.access
         page = await verbs.list_communities(services.database, access, 20 if first is None else first, after)
-        described = await describe(services.database, services.embedder, access, page.items)
+        described = await describe(services.database, services.embedders.local, access, page.items)
         by_id = {one.community.id: one for one in described}
         return connect(page, lambda one: _community(by_id[one.id]), after)
 

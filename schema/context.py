@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ..graph.signing import Signer
     from ..importers.jobs import ImportJobs
     from ..importers.linking import Linker
-    from ..learning.embedding import Embedder
+    from ..learning.embedders import Embedders
     from ..learning.learner import Learner
     from ..learning.refreshing import Communities
     from ..learning.tokens import Tokenizer
@@ -44,7 +44,7 @@ class Services:
     accesses: Accesses
     administration: Administration
     events: Events
-    embedder: Embedder
+    embedders: Embedders
     tokenizer: Tokenizer
     linker: Linker
     imports: ImportJobs

@@ -182,7 +182,7 @@ class MemoryQuery:
 async def _remember(info: Info, inputs: list[RememberInput], idempotency_key: str | None) -> list[Memory]:
     services, access = info.context.services, info.context.access
     found = await texts.remember(
-        services.database, services.writer, services.embedder, services.linker, access, [i.to_new() for i in inputs], idempotency_key
+        services.database, services.writer, services.embedders, services.linker, access, [i.to_new() for i in inputs], idempotency_key
     )
     await info.context.renew()
     return [memory(value) for value in found]

@@ -60,6 +60,6 @@ class ContextQuery:
             resources=(*named, *(resource_key(access.tenant, iri) for iri in near or ())),
             lang=lang,
         )
-        sheet = await verbs.context(services.database, services.embedder, services.tokenizer, access, request)
+        sheet = await verbs.context(services.database, services.embedders, services.tokenizer, access, request)
         items = [ContextItem(kind=x.kind, source=strawberry.ID(x.source), text=x.text, tokens=x.tokens) for x in sheet.items]
         return Context(text=sheet.text, tokens=sheet.tokens, items=items, omitted=sheet.omitted)

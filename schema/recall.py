@@ -65,7 +65,7 @@ class RecallQuery:
             before=input.before,
             resources=(*named, *(resource_key(access.tenant, iri) for iri in input.near or ())),
         )
-        found = await verbs.recall(services.database, services.embedder, access, request)
+        found = await verbs.recall(services.database, services.embedders, access, request)
         hits = [
             RecallHit(
                 memory=memory(hit.memory),

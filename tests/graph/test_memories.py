@@ -49,7 +49,7 @@ ON_REAL_SERVERS = settings(deadline=None, max_examples=12, suppress_health_check
 
 def stone(access: Access, text: str = "A stone.", **other: Any) -> Prepared:
     memory = check(access, NewMemory(**{"agent": "ada", "text": text, **other}), now())
-    return Prepared(memory, tuple((text or "").casefold().split()), (1.0, *(0.0,) * 255))
+    return Prepared(memory, tuple((text or "").casefold().split()), {"wordllama/l2_supercat_256": (1.0, *(0.0,) * 255)})
 
 
 async def stones(writer: Writer, access: Access, texts: Sequence[str], **other: Any) -> list[str]:

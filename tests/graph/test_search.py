@@ -26,7 +26,7 @@ def access(tenant: str, *scopes: str) -> Access:
 async def write(writer: Writer, may: Access, *texts: str, scope: str = "agent/ada") -> list[str]:
     memories = [check(may, NewMemory(agent="ada", text=text, scope=scope), now()) for text in texts]
     vectors = EMBEDDER.embed(texts)
-    prepared = [Prepared(m, tuple(terms(m.text or "")), tuple(v)) for m, v in zip(memories, vectors, strict=True)]
+    prepared = [Prepared(m, tuple(terms(m.text or "")), {EMBEDDER.name: v}) for m, v in zip(memories, vectors, strict=True)]
     return await remember(writer, may, prepared)
 
 

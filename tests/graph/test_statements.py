@@ -28,6 +28,12 @@ def test_two_statements_of_one_name_are_refused() -> None:
         parse("// one: a\nRETURN 1;\n// one: b\nRETURN 2;\n")
 
 
+def test_an_identifier_is_replaced_whole_and_quoted() -> None:
+    (one,) = parse("// one: a\nMATCH (n) SEARCH n IN (VECTOR INDEX seen FOR $seen_by) RETURN n.unseen\n;").values()
+    assert one.naming(seen="b`d").text == "CYPHER 25 MATCH (n) SEARCH n IN (VECTOR INDEX `b``d` FOR $seen_by) RETURN n.unseen\n"
+    assert one.naming().text == one.text
+
+
 def test_a_file_that_is_not_there_is_missed() -> None:
     with pytest.raises(FileNotFoundError):
         load("nothing_of_the_kind")

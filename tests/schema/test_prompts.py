@@ -103,7 +103,7 @@ async def test_the_same_graph_gives_the_same_bytes(client: Client, cairn: Cairn,
     services = cairn.services
     access = await services.accesses.get(services.settings.tenant, "operator")
     request = ContextRequest(agent="ada", query=QUERY, session="s", budget=150)
-    several = [await context(services.database, services.embedder, services.tokenizer, access, request) for _ in range(5)]
+    several = [await context(services.database, services.embedders, services.tokenizer, access, request) for _ in range(5)]
     assert len(set(several)) == 1
 
 
@@ -122,7 +122,7 @@ async def test_the_budget_is_never_exceeded(cairn: Cairn, budget: int, query: st
     services = cairn.services
     access = await services.accesses.get(services.settings.tenant, "operator")
     request = ContextRequest(agent="ada", query=query, session="s", budget=budget)
-    sheet = await context(services.database, services.embedder, services.tokenizer, access, request)
+    sheet = await context(services.database, services.embedders, services.tokenizer, access, request)
     assert sheet.tokens == services.tokenizer.count(sheet.text) <= budget
     assert sheet.text or budget < 20
     assert sheet.omitted > 0 or budget > 1_000
