@@ -75,3 +75,11 @@ class Settings(BaseSettings):
     import_batch: int = Field(default=20_000, gt=0, description="Triples in one transaction of an import.")
     import_max_literal_bytes: int = Field(default=4 * 1024 * 1024, gt=0, description="The longest literal an import accepts.")
     import_timeout: float = Field(default=30.0, gt=0, description="Seconds without a byte after which an import from a URL gives up.")
+
+    consolidation_interval: float = Field(
+        default=900.0, ge=0, description="Seconds between consolidations of a tenant's memories in the background; 0 for none."
+    )
+    strength_half_life: float = Field(default=90.0, gt=0, description="Days without use after which a memory is half as strong.")
+    request_retention: float = Field(
+        default=86_400.0, ge=86_400, description="Seconds for which idempotency keys are remembered, a day at least."
+    )

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from .changes import Change, Entry, Results, Settled, Step, content_hash
+from .changes import Change, Entry, Results, Settled, Step, answered, content_hash
 from .database import Row
 from .memories import Memory
 from .statements import load
@@ -72,19 +72,20 @@ async def assign(writer: Writer, tenant: str, likenesses: Sequence[Likeness], at
     )
 
     def settle(results: Results) -> Settled:
-        written = [likenesses[i] for i in sorted({row["i"] for row in results[0]})]
+        written = [likenesses[i] for i in answered(results[0])]
         entries = [
             Entry("memory.compare", f"likeness:{one.scope}/{one.id}", None, content_hash([one.first, one.similarity])) for one in written
         ]
         return Settled(len(written), tuple(entries))
 
+    touched = [{f"{tenant}/memory/{one.id}", f"{tenant}/memories/{one.scope}"} for one in likenesses]
     return await writer.apply_alone(
         Change(
             tenant=tenant,
             actor="cairn",
             steps=(Step(_CYPHER["duplicates_assign"], rows),),
             settle=settle,
-            tags=frozenset({f"{tenant}/memories"}).union(*({f"{tenant}/memory/{o.id}", f"{tenant}/memories/{o.scope}"} for o in likenesses)),
+            tags=frozenset({f"{tenant}/memories"}).union(*touched),
         ),
         "consolidate",
     )
