@@ -22,6 +22,7 @@ from ..graph.writer import Writer, open_writer
 from ..importers.jobs import ImportJobs
 from ..importers.linking import Linker
 from ..importers.relinking import Relinker
+from ..learning.consolidator import Consolidator
 from ..learning.embedding import WordLlamaEmbedder
 from ..policies.accesses import Accesses
 from ..policies.administration import Administration
@@ -33,6 +34,7 @@ from ..settings import Settings
 from .epochs import Epochs, open_epochs
 from .events import Events, open_events
 from .presence import OPERATOR_KEY, operator_key
+from .tasks import end
 
 OPERATOR = "operator"
 
@@ -94,6 +96,7 @@ async def _open(
     stack.push_async_callback(imports.close)
     imports.listeners.append(_imported(linker))
     await imports.recover()
+    consolidator = _consolidate(stack, settings, database, writer)
     services = Services(
         settings=settings,
         database=database,
@@ -104,6 +107,7 @@ async def _open(
         embedder=embedder,
         linker=linker,
         imports=imports,
+        consolidator=consolidator,
         signer=open_signer(settings.data_dir / "ledger.key"),
     )
     return Cairn(services, authenticator, epochs, first_key)
@@ -137,6 +141,15 @@ async def _relink(stack: AsyncExitStack, database: Database, writer: Writer, lin
         await asyncio.gather(task, return_exceptions=True)
 
     stack.push_async_callback(stop)
+
+
+def _consolidate(stack: AsyncExitStack, settings: Settings, database: Database, writer: Writer) -> Consolidator:
+    """Keep memories in order in the background, once in a while."""
+    consolidator = Consolidator(database, writer, settings)
+    task = asyncio.create_task(consolidator.work(), name="cairn-consolidator")
+    stack.push_async_callback(consolidator.close)
+    stack.push_async_callback(end, task)
+    return consolidator
 
 
 async def _ensure_operator(settings: Settings, writer: Writer, administration: Administration, authenticator: Authenticator) -> None:

@@ -10,7 +10,7 @@ WITH row, collect(m) AS episodes
 WHERE size(episodes) = size(row.episodes)
 MATCH (central:Memory {id: row.central})-[:REMEMBERED_BY]->(a:Agent)
 CREATE (new:Memory)-[:REMEMBERED_BY]->(a)
-SET new = central {.*, touchedAt: null, position: null, strength: null, lastUsed: null, duplicateOf: null, supersededAt: null, supersededBy: null}
+SET new = central {.*, id: row.properties.id, touchedAt: null, position: null, strength: null, lastUsed: null, duplicateOf: null, supersededAt: null, supersededBy: null}
 SET new += row.properties
 FOREACH (m IN episodes | CREATE (new)-[:DERIVED_FROM {at: row.at}]->(m))
 WITH row, central, new

@@ -62,9 +62,9 @@ async def count_requests(database: Database, tenant: str, before: datetime) -> i
     return (await database.read(_CYPHER["expired_requests"], {"tenant": tenant, "before": before}))[0]["requests"]
 
 
-async def remove_requests(writer: Writer, tenant: str, before: datetime, limit: int) -> int:
-    """Forget up to `limit` idempotency keys used before `before`; how many. The ledger does not tell of keys, so neither of this."""
-    steps = (Step(_CYPHER["requests_remove"], ({"tenant": tenant, "before": before, "limit": limit},)),)
+async def remove_requests(writer: Writer, tenant: str, before: datetime) -> int:
+    """Forget up to 2,000 idempotency keys used before `before`; how many. The ledger does not tell of keys, so neither of this."""
+    steps = (Step(_CYPHER["requests_remove"], ({"tenant": tenant, "before": before},)),)
 
     def settle(results: Results) -> Settled:
         return Settled(results[0][0]["removed"], ())

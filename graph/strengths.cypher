@@ -3,7 +3,7 @@ MATCH (m:Memory)
 WHERE m.tenant = $tenant AND m.id > $after
 WITH m ORDER BY m.tenant, m.id LIMIT $limit
 RETURN m.id AS id, m.scope AS scope, m.importance AS importance, m.recordedAt AS recordedAt, m.strength AS strength, m.lastUsed AS lastUsed,
-       COLLECT { MATCH (m)<-[:USEFUL]-(f:Feedback) RETURN f.at UNION ALL MATCH (m)<-[:EVIDENCE]-(f:Fact) RETURN f.recordedAt } AS uses;
+       COLLECT { MATCH (m)<-[:USEFUL]-(f:Feedback) RETURN f.at AS at UNION ALL MATCH (m)<-[:EVIDENCE]-(f:Fact) RETURN f.recordedAt AS at } AS uses;
 
 // strengths_write: keeps how strong memories are, beside their importance
 UNWIND $rows AS row

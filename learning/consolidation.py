@@ -130,7 +130,7 @@ async def forget_requests(task: Task, progress: Progress) -> None:
     found = await count_requests(task.database, task.tenant, before)
     progress.look(found, found)
     progress.find(found)
-    while not task.dry_run and (removed := await remove_requests(task.writer, task.tenant, before, _PAGE)):
+    while not task.dry_run and (removed := await remove_requests(task.writer, task.tenant, before)):
         progress.change(removed)
 
 

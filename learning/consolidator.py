@@ -61,16 +61,15 @@ class Consolidator:
         access.require(EVERY_MEMORY, "admin")
         claimed = await claim(self._writer, access.tenant, new_id())
         run = _new_run(claimed, [job for job in Job if job not in claimed.off] if jobs is None else jobs, dry_run=dry_run)
-        task = asyncio.create_task(self._run(run, self._task(claimed, dry_run=dry_run)), name="cairn-consolidation")
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._spawn(run, self._task(claimed, dry_run=dry_run))
         return run
 
     async def consolidate(self, tenant: str) -> Run:
         """Run a tenant's jobs as the background does: on what was recorded since the last time. Raises Conflict like `start`."""
         claimed = await claim(self._writer, tenant, new_id())
         run = _new_run(claimed, [job for job in Job if job not in claimed.off], dry_run=False)
-        await self._run(run, self._task(claimed, fresh=True), background=True)
+        self._spawn(run, self._task(claimed, fresh=True), background=True)
+        await run.done.wait()
         return run
 
     async def work(self) -> None:
@@ -99,6 +98,11 @@ class Consolidator:
                     await self.consolidate(tenant)
                 except Conflict:
                     continue
+
+    def _spawn(self, run: Run, task: Task, *, background: bool = False) -> None:
+        working = asyncio.create_task(self._run(run, task, background=background), name="cairn-consolidation")
+        self._tasks.add(working)
+        working.add_done_callback(self._tasks.discard)
 
     def _task(self, claimed: Claim, *, dry_run: bool = False, fresh: bool = False) -> Task:
         settings = self._settings

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from .wording import Wording, wording
+from .wording import Wording, is_number, wording
 
 MAX_WORDS = 40
 _STATES = frozenset({
@@ -103,8 +103,7 @@ def _keys(statement: Statement) -> Iterable[tuple[_Key, str]]:
         return
     places = [place for place, word in enumerate(worded.frame) if word is None]
     for index, (place, value) in enumerate(zip(places, worded.values, strict=True)):
-        counted = any(character.isdigit() for character in value)
-        if place > state and (counted or worded.frame[state] not in _COUNTED):
+        if place > state and (is_number(value) or worded.frame[state] not in _COUNTED):
             others = (*worded.values[:index], *worded.values[index + 1 :])
             yield (statement.speaker, worded.frame, index, others), value
 

@@ -62,6 +62,11 @@ class Wording:
     question: bool
 
 
+def is_number(value: Value) -> bool:
+    """Whether a value counts or measures something."""
+    return any(character.isdigit() for character in value) or not _NUMBERS.isdisjoint(value.split())
+
+
 class _Reading:
     """The state of reading a text from its start to its end."""
 

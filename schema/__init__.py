@@ -6,6 +6,7 @@ import strawberry
 from strawberry.printer import print_schema
 
 from .agents import AgentMutation, AgentQuery
+from .consolidation import ConsolidationMutation, ConsolidationQuery
 from .entities import EntityMutation, EntityQuery
 from .facts import FactMutation, FactQuery
 from .fields import guard_fields
@@ -20,7 +21,19 @@ from .states import StateMutation, StateQuery, StateSubscription
 
 
 @strawberry.type
-class Query(PolicyQuery, AgentQuery, StateQuery, MemoryQuery, RecallQuery, EntityQuery, FactQuery, ImportQuery, LedgerQuery, KeyQuery):
+class Query(
+    PolicyQuery,
+    AgentQuery,
+    StateQuery,
+    MemoryQuery,
+    RecallQuery,
+    EntityQuery,
+    FactQuery,
+    ConsolidationQuery,
+    ImportQuery,
+    LedgerQuery,
+    KeyQuery,
+):
     """Everything that can be read."""
 
 
@@ -32,6 +45,7 @@ class Mutation(
     RecallMutation,
     EntityMutation,
     FactMutation,
+    ConsolidationMutation,
     ImportMutation,
     KeyMutation,
     PolicyMutation,

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ..graph.signing import Signer
     from ..importers.jobs import ImportJobs
     from ..importers.linking import Linker
+    from ..learning.consolidator import Consolidator
     from ..learning.embedding import Embedder
     from ..policies.accesses import Accesses
     from ..policies.administration import Administration
@@ -44,6 +45,7 @@ class Services:
     embedder: Embedder
     linker: Linker
     imports: ImportJobs
+    consolidator: Consolidator
     signer: Signer
 
 
