@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from hypothesis import HealthCheck, given
@@ -14,6 +16,7 @@ from hypothesis import strategies as st
 
 from cairn.errors import Conflict, Forbidden
 from cairn.graph.access import Access, Decision
+from cairn.graph.agents import register_agent
 from cairn.graph.asserting import NewFact, assert_fact
 from cairn.graph.consolidations import Job, Report, State, claim, read_reports, switch, tell
 from cairn.graph.database import Database, run
@@ -303,7 +306,6 @@ async def test_a_second_run_does_nothing_and_a_dry_run_never_does(
     database: Database, writer: Writer, root: Access, new: list[NewMemory]
 ) -> None:
     tenant, at = root.tenant, now()
-    expired = await look(database, "memories", tenant)
     for start in range(0, len(new), 5):
         await kept(writer, root, *new[start : start + 5], at=MAY)
     before = await look(database, "nodes", tenant)
@@ -331,7 +333,39 @@ async def test_a_second_run_does_nothing_and_a_dry_run_never_does(
         assert lasting.items() <= now_kept.items()
     assert len(now_kept) >= len(kept_before) - would[0].found
     assert (await verify(database, tenant)).problem is None
-    assert expired is not None
+
+
+@ON_REAL_SERVERS
+@given(MEMORIES)
+async def test_the_same_memories_get_the_same_links(database: Database, writer: Writer, root: Access, new: list[NewMemory]) -> None:
+    outcomes: list[list[tuple[str, ...]]] = []
+    for batch in (len(new) or 1, 3):  # what is linked at once, and what comes piece by piece, end alike
+        tenant = f"test-{uuid4().hex}"
+        access = replace(root, tenant=tenant)
+        for agent in ("ada", "bob"):
+            await register_agent(writer, access, agent, agent)
+        ids: list[str] = []
+        for start in range(0, len(new), batch):
+            ids += await kept(writer, access, *new[start : start + batch], at=MAY)
+            if batch == 3:
+                await job(writer, access, Job.DUPLICATES, at=MAY)
+                await job(writer, access, Job.SUPERSESSION, at=MAY)
+        for which in (Job.DUPLICATES, Job.DERIVATION, Job.DUPLICATES, Job.SUPERSESSION):
+            await job(writer, access, which, at=MAY)
+        names = {id: str(n) for n, id in enumerate(ids)}
+        texts = {row["id"]: f"{row['scope']} {row['agent']} {row['text']}" for row in await look(database, "memories", tenant)}
+        rows = await look(database, "links", tenant)
+        named = [
+            (
+                names.get(row["source"], texts[row["source"]]),
+                row["type"],
+                names.get(row["target"], texts[row["target"]]),
+                row["reason"] or "",
+            )
+            for row in rows
+        ]
+        outcomes.append(sorted(named))
+    assert outcomes[0] == outcomes[1]
 
 
 # The consolidator
