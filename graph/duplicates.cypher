@@ -1,13 +1,13 @@
 // duplicates_mark: links new memories to the first lasting memory that says exactly the same, or to what that one duplicates
 UNWIND $rows AS row
-MATCH (m:Memory {id: row.id})
 CALL (row) {
   MATCH (f:Memory)
   WHERE f.digest = row.digest AND f.id < row.id AND f.tenant = row.tenant AND f.scope = row.scope AND f.expiresAt IS NULL
   RETURN f ORDER BY f.digest, f.id LIMIT 1
 }
 OPTIONAL MATCH (f)-[d:DUPLICATE_OF]->(origin:Memory)
-WITH row, m, coalesce(origin, f) AS first, coalesce(d.similarity, 1.0) AS similarity
+WITH row, coalesce(origin, f) AS first, coalesce(d.similarity, 1.0) AS similarity
+MATCH (m:Memory {id: row.id})
 CREATE (m)-[:DUPLICATE_OF {similarity: similarity, at: row.at}]->(first)
 SET m.duplicateOf = first.id
 RETURN row.i AS i;

@@ -26,6 +26,8 @@ from .consolidation import JOBS, Progress, Task
 log = logging.getLogger("cairn.consolidation")
 _BEAT_SECONDS = 2.0
 _TENANTS = 100
+_DAILY = frozenset({Job.STRENGTH, Job.REQUESTS})
+"""Jobs that look at everything, and change little from hour to hour: the background does them once a day."""
 _OVERLAP = timedelta(minutes=10)
 """A background run looks that much further back than the last one: clocks of replicas differ, and writes take their time."""
 
@@ -65,9 +67,12 @@ class Consolidator:
         return run
 
     async def consolidate(self, tenant: str) -> Run:
-        """Run a tenant's jobs as the background does: on what was recorded since the last time. Raises Conflict like `start`."""
+        """Run a tenant's jobs as the background does: on what was recorded since the last time, or once a day on everything.
+
+        Raises Conflict like `start`.
+        """
         claimed = await claim(self._writer, tenant, new_id())
-        run = _new_run(claimed, [job for job in Job if job not in claimed.off], dry_run=False)
+        run = _new_run(claimed, [job for job in Job if job not in claimed.off and not _done_today(claimed, job)], dry_run=False)
         self._spawn(run, self._task(claimed, fresh=True), background=True)
         await run.done.wait()
         return run
@@ -157,6 +162,13 @@ def _new_run(claimed: Claim, jobs: Sequence[Job], *, dry_run: bool) -> Run:
         claimed,
         {job: Progress(Report(job, enabled=job not in claimed.off, state=State.RUNNING, dry_run=dry_run)) for job in Job if job in jobs},
     )
+
+
+def _done_today(claimed: Claim, job: Job) -> bool:
+    last = claimed.reports.get(job)
+    if job not in _DAILY or last is None or last.dry_run or last.state is not State.DONE or last.started_at is None:
+        return False
+    return claimed.at - last.started_at < timedelta(days=1)
 
 
 async def _do(job: Job, task: Task, progress: Progress) -> None:
