@@ -15,6 +15,7 @@ from .pages import LARGEST
 from .statements import load
 
 _CYPHER = load("links")
+_TOLD = frozenset({"Memory.text", "Memory.speaker", "Memory.session"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +40,10 @@ class Links:
 async def links_of(database: Database, access: Access, ids: Sequence[str]) -> dict[str, Links]:
     """For each readable memory its links, as far as their other ends are readable, in one round trip.
 
-    None for those from whom texts are hidden: that two texts say the same tells something of both.
+    None for those from whom texts, speakers or sessions are hidden: what these are decides what is linked, so a link tells of them.
     """
     tags.collect_each(access.tenant, "memories", access.scopes)
-    if "Memory.text" in access.hidden_fields:
+    if not access.hidden_fields.isdisjoint(_TOLD):
         return {}
     parameters: Row = {"tenant": access.tenant, "scopes": list(access.scopes), "ids": list(ids), "now": now(), "limit": LARGEST}
     found: dict[str, dict[str, list[Link]]] = {}

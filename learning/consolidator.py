@@ -10,7 +10,7 @@ import logging
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from ..errors import CairnError, Conflict, Internal
 from ..graph.access import Access
@@ -87,6 +87,10 @@ class Consolidator:
             except CairnError as error:
                 log.warning("consolidation in the background stopped (%s); it goes on in a while", error.code)
 
+    async def due(self, before: datetime, after: str) -> list[str]:
+        """Some of the tenants whose turn it is, since their last whole background run began before `before`."""
+        return await due(self._database, before, after, _TENANTS)
+
     async def close(self) -> None:
         """Stop what is at work. What it did stays; what it had not come to is found again by the next run."""
         tasks = list(self._tasks)
@@ -96,7 +100,7 @@ class Consolidator:
 
     async def _round(self, interval: float) -> None:
         after, before = "", now() - timedelta(seconds=interval / 2)
-        while tenants := await due(self._database, before, after, _TENANTS):
+        while tenants := await self.due(before, after):
             after = tenants[-1]
             for tenant in tenants:
                 try:

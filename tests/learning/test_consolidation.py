@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -18,7 +19,7 @@ from cairn.errors import Conflict, Forbidden
 from cairn.graph.access import Access, Decision
 from cairn.graph.agents import register_agent
 from cairn.graph.asserting import NewFact, assert_fact
-from cairn.graph.consolidations import Job, Report, State, claim, read_reports, switch, tell
+from cairn.graph.consolidations import Job, Report, State, claim, due, read_reports, switch, tell
 from cairn.graph.database import Database, run
 from cairn.graph.feedback import give_feedback
 from cairn.graph.instants import now, utc
@@ -27,7 +28,7 @@ from cairn.graph.names import key, new_id
 from cairn.graph.remembering import NewMemory, Prepared, check, forget, remember
 from cairn.graph.statements import parse
 from cairn.graph.verification import verify
-from cairn.graph.writer import Writer
+from cairn.graph.writer import Writer, open_writer
 from cairn.learning.consolidation import JOBS, Progress, Task
 from cairn.learning.consolidator import Consolidator
 from cairn.settings import Settings
@@ -426,6 +427,81 @@ async def test_the_background_looks_at_what_is_new(writer: Writer, root: Access,
     second = reports((await consolidator.consolidate(root.tenant)).reports)
     assert second[Job.SUPERSESSION].changed == 1
     assert (Job.STRENGTH in first, Job.STRENGTH in second) == (True, False)
+
+
+async def test_a_tenant_is_due_until_a_background_run_was_whole(
+    database: Database, writer: Writer, root: Access, consolidator: Consolidator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    just_before = root.tenant[:-1]
+
+    async def is_due(before: datetime) -> bool:
+        return await due(database, before, just_before, 1) == [root.tenant]
+
+    async def broken(_task: Task, _progress: Progress) -> None:
+        raise RuntimeError("bolt://secret.internal:7687")
+
+    begun = now()
+    assert await is_due(begun)
+    monkeypatch.setitem(JOBS, Job.DUPLICATES, broken)
+    failed = reports((await consolidator.consolidate(root.tenant)).reports)
+    assert (failed[Job.DUPLICATES].state, failed[Job.DERIVATION].state) == (State.FAILED, State.DONE)
+    assert "secret" not in str(failed[Job.DUPLICATES].error)
+    assert await is_due(begun + timedelta(days=1))
+    monkeypatch.undo()
+    await consolidator.consolidate(root.tenant)
+    assert not await is_due(begun)
+    assert await is_due(begun + timedelta(days=1))
+    claimed = await claim(writer, root.tenant, "another replica")
+    assert not await is_due(begun + timedelta(days=1))
+    await tell(writer, claimed, [], over=True)
+
+
+async def test_the_background_comes_by_itself(database: Database, writer: Writer, root: Access, until: Any) -> None:
+    class OfOneTenant(Consolidator):
+        async def due(self, before: datetime, after: str) -> list[str]:
+            found = await due(database, before, max(after, root.tenant[:-1]), 1)
+            return [tenant for tenant in found if tenant == root.tenant]
+
+    first, second = await kept(writer, root, said("The rent is 500 euros"), said("The rent is 650 euros", 1))
+    replicas = [OfOneTenant(database, writer, Settings(consolidation_interval=0.2)) for _ in range(2)]
+    tasks = [asyncio.create_task(replica.work()) for replica in replicas]
+    try:
+        while (second, "SUPERSEDES", first) not in await links(database, root.tenant):
+            await asyncio.sleep(0.05)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for replica in replicas:
+            await replica.close()
+    assert await links(database, root.tenant) == [(second, "SUPERSEDES", first)]
+    assert (await verify(database, root.tenant)).problem is None
+
+
+async def test_what_is_cut_off_can_be_run_again(database: Database, root: Access, monkeypatch: pytest.MonkeyPatch) -> None:
+    working = asyncio.Event()
+
+    async def endless(_task: Task, _progress: Progress) -> None:
+        working.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setitem(JOBS, Job.DUPLICATES, endless)
+    async with open_writer(database) as writer:
+        consolidator = Consolidator(database, writer, Settings())
+        run = await consolidator.start(root)
+        await working.wait()
+        await consolidator.close()
+        monkeypatch.undo()
+        states = reports(await read_reports(database, root))
+        assert (states[Job.EXPIRY].state, states[Job.DUPLICATES].state, states[Job.REQUESTS].state) == (
+            State.DONE,
+            State.FAILED,
+            State.FAILED,
+        )
+        assert run.done.is_set()
+        again = await consolidator.start(root)
+        await again.done.wait()
+        assert {report.state for report in again.reports} == {State.DONE}
 
 
 async def test_it_takes_an_administrator_of_all_memories(
