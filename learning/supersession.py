@@ -1,8 +1,9 @@
 """Which newer statement takes the place of an older one: the same speaker says the same of the same, but another number, date or name.
 
-A rule, not a guess, and a careful one. Both texts are one short sentence in the same words and order, soft words aside; the values
-in them are the same but for one; a word says that something *is* so (is, lives, costs, ...) and the value that differs stands
-behind it; who or what it is said of stands before. Events (went, met, bought) are no such statements: they do not end each other.
+A rule, not a guess, and a careful one. The older text is one short sentence; a sentence of the newer text has the same words in the
+same order, soft words aside, and the same values but for one; a word says that something *is* so (is, lives, costs, ...) and the
+value that differs stands behind it; who or what it is said of stands before. Events (went, met, bought) are no such statements:
+they do not end each other.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from .wording import Wording, is_number, wording
+from .wording import Wording, is_number, sentences, wording
 
 MAX_WORDS = 40
 _STATES = frozenset({
@@ -65,12 +66,19 @@ def successions(statements: Sequence[Statement]) -> dict[str, Succession]:
     Deterministic, whatever the order they come in.
     """
     groups: dict[_Key, list[tuple[Statement, str]]] = {}
+    single: set[str] = set()
     for statement in statements:
-        for key, value in _keys(statement):
-            groups.setdefault(key, []).append((statement, value))
+        parts = sentences(statement.text)
+        if len(parts) == 1:
+            single.add(statement.id)
+        for part in parts:
+            for key, value in _keys(part, statement.speaker):
+                groups.setdefault(key, []).append((statement, value))
     found: dict[str, Succession] = {}
     for group in groups.values():
         for succession in _within(sorted(group, key=lambda pair: (pair[0].occurred_at, pair[0].id))):
+            if succession.older not in single:
+                continue
             known = found.get(succession.older)
             if known is None or (succession.since, succession.newer) < (known.since, known.newer):
                 found[succession.older] = succession
@@ -93,19 +101,19 @@ def _within(group: Sequence[tuple[Statement, str]]) -> Iterable[Succession]:
             yield Succession(statement.id, newer.id, newer.occurred_at, f"“{value}” became “{other}”, all else being the same")
 
 
-def _keys(statement: Statement) -> Iterable[tuple[_Key, str]]:
-    """What a statement shares with those it could contradict, for each value that could differ, with that value."""
-    if len(statement.text) > 40 * MAX_WORDS:
+def _keys(sentence: str, speaker: str | None) -> Iterable[tuple[_Key, str]]:
+    """What a sentence shares with those it could contradict, for each value that could differ, with that value."""
+    if len(sentence) > 40 * MAX_WORDS:
         return
-    worded = wording(statement.text)
-    state = _state(worded, statement.speaker)
+    worded = wording(sentence)
+    state = _state(worded, speaker)
     if state is None:
         return
     places = [place for place, word in enumerate(worded.frame) if word is None]
     for index, (place, value) in enumerate(zip(places, worded.values, strict=True)):
         if place > state and (is_number(value) or worded.frame[state] not in _COUNTED):
             others = (*worded.values[:index], *worded.values[index + 1 :])
-            yield (statement.speaker, worded.frame, index, others), value
+            yield (speaker, worded.frame, index, others), value
 
 
 def _state(worded: Wording, speaker: str | None) -> int | None:

@@ -23,6 +23,7 @@ _TOKEN = re.compile(
     |(?P<between>[,;:]\ ?)""",
     re.VERBOSE,
 )  # fmt: skip
+_SENTENCE = re.compile(r"(?:[^\n.!?…。！？]|[.!?…](?!\s|$))+(?:[.!?…。！？]+|\n|$)")
 _NUMBERS = frozenset({
     "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "twenty", "thirty", "forty", "fifty",
     "hundred", "thousand",
@@ -102,6 +103,11 @@ class _Reading:
         self.question = self.question or "?" in mark or "？" in mark
         self.sentences += not self.begins
         self.begins, self.joined = True, False
+
+
+def sentences(text: str) -> list[str]:
+    """The sentences of `text`; of a text longer than `LONGEST` characters, of its beginning."""
+    return [sentence for sentence in _SENTENCE.findall(text[:LONGEST]) if not sentence.isspace()]
 
 
 def wording(text: str) -> Wording:

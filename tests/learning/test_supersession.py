@@ -35,6 +35,7 @@ def newer_of(*texts: str) -> dict[str, str]:
         ("My flight to Rome leaves at 9 and is number 12", "My flight to Rome leaves at 9 and is number 14"),
         ("Die Miete ist 500 Euro", "Die Miete ist jetzt 650 Euro"),
         ("房租是 500", "房租是 650"),
+        ("My sister lives in Rome.", "Good news! My sister now lives in Oslo. Is that not far? We miss her"),
     ],
 )
 def test_another_value_of_the_same_later(older: str, newer: str) -> None:
@@ -57,7 +58,7 @@ def test_another_value_of_the_same_later(older: str, newer: str) -> None:
         ("It is 5 o'clock", "It is 6 o'clock"),
         ("The temperature today is 20", "The temperature today is 22"),
         ("My sister is visiting Rome", "My sister is visiting Oslo"),
-        ("My sister lives in Rome. She likes it", "My sister lives in Oslo. She likes it"),
+        ("My sister lives in Rome. She likes it", "My sister lives in Oslo. She likes it"),  # the older one says more
         ("My meeting is at 5 with Anna", "My meeting is at 6 with Bert"),  # another one
         ("Rome is the capital", "Oslo is the capital"),
         ("", ""),

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cairn.learning.wording import LONGEST, wording
+from cairn.learning.wording import LONGEST, sentences, wording
 
 
 @pytest.mark.parametrize(
@@ -36,6 +36,17 @@ def test_sentences_are_counted_and_questions_seen() -> None:
     assert wording("Version 1.5 is out").sentences == 1
     assert wording("He came. Did he?").question
     assert not wording("He came.").question
+
+
+def test_sentences_are_cut_where_they_end() -> None:
+    assert [one.strip() for one in sentences("It is 5.5 m. Really?! Yes\nno 会议。是 ...")] == [
+        "It is 5.5 m.", "Really?!", "Yes", "no 会议。", "是 ...",
+    ]  # fmt: skip
+
+
+@given(st.text(max_size=200))
+def test_cutting_into_sentences_counts_as_reading_does(text: str) -> None:
+    assert sum(wording(sentence).sentences for sentence in sentences(text)) == wording(text).sentences
 
 
 @given(st.text(max_size=200))
