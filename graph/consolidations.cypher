@@ -28,11 +28,11 @@ WHERE c.holder = row.holder
 SET c.until = row.until, c.reports = row.reports, c.background = coalesce(row.background, c.background)
 RETURN row.i AS i;
 
-// consolidations_switch: turns one job on or off for a tenant
+// consolidations_switch: turns one job on or off for a tenant; what was turned on has everything before it
 UNWIND $rows AS row
 MERGE (c:Consolidation {tenant: row.tenant})
 ON CREATE SET c.reports = '{}', c.off = []
 SET c.touchedAt = row.at
 WITH row, c, c.off AS before, [job IN c.off WHERE job <> row.job] + CASE WHEN row.enabled THEN [] ELSE [row.job] END AS after
-SET c.off = after
+SET c.off = after, c.background = CASE WHEN row.enabled AND before <> after THEN null ELSE c.background END
 RETURN row.i AS i, before, after;

@@ -27,7 +27,7 @@ log = logging.getLogger("cairn.consolidation")
 _BEAT_SECONDS = 2.0
 _TENANTS = 100
 _DAILY = frozenset({Job.STRENGTH, Job.REQUESTS})
-"""Jobs that look at everything, and change little from hour to hour: the background does them once a day."""
+"""Jobs that look at everything, and change little from hour to hour: the background does them in a day's first run."""
 _OVERLAP = timedelta(minutes=10)
 """A background run looks that much further back than the last one: clocks of replicas differ, and writes take their time."""
 
@@ -67,13 +67,16 @@ class Consolidator:
         return run
 
     async def consolidate(self, tenant: str) -> Run:
-        """Run a tenant's jobs as the background does: on what was recorded since the last time, or once a day on everything.
+        """Run a tenant's jobs as the background does: on what was recorded since the last time, in a day's first run on everything.
 
         Raises Conflict like `start`.
         """
         claimed = await claim(self._writer, tenant, new_id())
-        run = _new_run(claimed, [job for job in Job if job not in claimed.off and not _done_today(claimed, job)], dry_run=False)
-        self._spawn(run, self._task(claimed, fresh=True), background=True)
+        last = claimed.before if claimed.before is not None and claimed.before.date() == claimed.at.date() else None
+        jobs = [job for job in Job if job not in claimed.off and (last is None or job not in _DAILY)]
+        since = EVER if last is None else last - _OVERLAP
+        run = _new_run(claimed, jobs, dry_run=False)
+        self._spawn(run, self._task(claimed, since=since), background=True)
         await run.done.wait()
         return run
 
@@ -113,14 +116,14 @@ class Consolidator:
         self._tasks.add(working)
         working.add_done_callback(self._tasks.discard)
 
-    def _task(self, claimed: Claim, *, dry_run: bool = False, fresh: bool = False) -> Task:
+    def _task(self, claimed: Claim, *, dry_run: bool = False, since: datetime = EVER) -> Task:
         settings = self._settings
         return Task(
             database=self._database,
             writer=self._writer,
             tenant=claimed.tenant,
             at=claimed.at,
-            since=claimed.before - _OVERLAP if fresh and claimed.before is not None else EVER,
+            since=since,
             dry_run=dry_run,
             half_life_days=settings.strength_half_life,
             request_seconds=settings.request_retention,
@@ -166,13 +169,6 @@ def _new_run(claimed: Claim, jobs: Sequence[Job], *, dry_run: bool) -> Run:
         claimed,
         {job: Progress(Report(job, enabled=job not in claimed.off, state=State.RUNNING, dry_run=dry_run)) for job in Job if job in jobs},
     )
-
-
-def _done_today(claimed: Claim, job: Job) -> bool:
-    last = claimed.reports.get(job)
-    if job not in _DAILY or last is None or last.dry_run or last.state is not State.DONE or last.started_at is None:
-        return False
-    return claimed.at - last.started_at < timedelta(days=1)
 
 
 async def _do(job: Job, task: Task, progress: Progress) -> None:
