@@ -191,6 +191,23 @@ async def test_what_was_derived_goes_with_what_it_rests_on(database: Database, w
     assert (await verify(database, root.tenant)).problem is None
 
 
+async def test_two_that_derive_at_once_make_one(database: Database, writer: Writer, root: Access) -> None:
+    await kept(writer, root, *(said(GARDEN, day) for day in range(3)))
+    async with open_writer(database) as other:
+        await asyncio.gather(*(job(one, root, Job.DERIVATION) for one in (writer, other, writer, other)))
+    assert len([row for row in await look(database, "memories", root.tenant) if row["kind"] == "SEMANTIC"]) == 1
+    assert (await verify(database, root.tenant)).problem is None
+
+
+async def test_forgetting_and_deriving_at_once_leave_nothing_behind(database: Database, writer: Writer, root: Access) -> None:
+    ids = await kept(writer, root, *(said(GARDEN, day) for day in range(3)))
+    await asyncio.gather(job(writer, root, Job.DERIVATION), forget(writer, database, root, ids[1], erase=True), return_exceptions=True)
+    if ids[1] in await memories_by_id(database, root, ids):
+        await forget(writer, database, root, ids[1], erase=True)
+    assert [row["id"] for row in await look(database, "memories", root.tenant)] == [ids[0], ids[2]]
+    assert (await verify(database, root.tenant)).problem is None
+
+
 # Supersession
 
 
