@@ -98,3 +98,10 @@ class Settings(BaseSettings):
     extractor_model: str | None = Field(default=None, description="The model that the chat endpoint shall use.")
     extractor_key: SecretStr | None = Field(default=None, description="The key for the chat endpoint, sent as a bearer token.")
     extractor_timeout: float = Field(default=60.0, gt=0, description="Seconds the chat endpoint may take for one request.")
+    consolidation_interval: float = Field(
+        default=900.0, ge=0, description="Seconds between consolidations of a tenant's memories in the background; 0 for none."
+    )
+    strength_half_life: float = Field(default=90.0, gt=0, description="Days without use after which a memory is half as strong.")
+    request_retention: float = Field(
+        default=86_400.0, ge=86_400, description="Seconds for which idempotency keys are remembered, a day at least."
+    )

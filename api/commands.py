@@ -207,6 +207,17 @@ def schema() -> None:
     click.echo(sdl(), nl=False)
 
 
+@main.command()
+@click.option("--dry-run", is_flag=True, help="Look, and change nothing.")
+@click.option("--job", "jobs", multiple=True, help="One job, such as expiry; may be repeated. Those that are switched on when left out.")
+def consolidate(dry_run: bool, jobs: tuple[str, ...]) -> None:
+    """Keep memories in order: link duplicates, derive knowledge, and so on. Exit code 1 when a job failed."""
+    from .consolidating import consolidate_tenant
+
+    wanted = [job.upper() for job in jobs] or None
+    sys.exit(0 if with_client(lambda client: consolidate_tenant(client, wanted, dry_run, out)) else 1)
+
+
 @main.group()
 def policy() -> None:
     """Look at and change the rules of access."""

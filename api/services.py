@@ -23,6 +23,7 @@ from ..importers.jobs import ImportJobs
 from ..importers.linking import Linker
 from ..importers.relinking import Relinker
 from ..learning.catalogue import Catalogue
+from ..learning.consolidator import Consolidator
 from ..learning.embedders import Embedders
 from ..learning.extraction import Extraction, Extractor
 from ..learning.learner import Learner
@@ -39,6 +40,7 @@ from ..settings import Settings
 from .epochs import Epochs, open_epochs
 from .events import Events, open_events
 from .presence import OPERATOR_KEY, operator_key
+from .tasks import end
 
 OPERATOR = "operator"
 
@@ -100,6 +102,7 @@ async def _open(
     stack.push_async_callback(imports.close)
     imports.listeners.append(_imported(linker))
     await imports.recover()
+    consolidator = _consolidate(stack, settings, database, writer)
     services = Services(
         settings=settings,
         database=database,
@@ -112,6 +115,7 @@ async def _open(
         linker=linker,
         imports=imports,
         learner=_learner(stack, settings, database, writer, embedders, accesses),
+        consolidator=consolidator,
         signer=open_signer(settings.data_dir / "ledger.key"),
         communities=_communities(stack, database, writer, settings),
     )
@@ -137,13 +141,7 @@ def _imported(linker: Linker) -> Callable[[Import], None]:
 
 def _in_background(stack: AsyncExitStack, work: Coroutine[None, None, None], name: str) -> None:
     """Do work until the stack closes."""
-    task = asyncio.create_task(work, name=name)
-
-    async def stop() -> None:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-
-    stack.push_async_callback(stop)
+    stack.push_async_callback(end, asyncio.create_task(work, name=name))
 
 
 async def _embed(stack: AsyncExitStack, settings: Settings, catalogue: Catalogue, database: Database, writer: Writer) -> Embedders:
@@ -190,6 +188,14 @@ def _communities(stack: AsyncExitStack, database: Database, writer: Writer, sett
     stack.push_async_callback(communities.close)
     _in_background(stack, communities.work(), "cairn-communities")
     return communities
+
+
+def _consolidate(stack: AsyncExitStack, settings: Settings, database: Database, writer: Writer) -> Consolidator:
+    """Keep memories in order in the background, once in a while."""
+    consolidator = Consolidator(database, writer, settings)
+    stack.push_async_callback(consolidator.close)
+    _in_background(stack, consolidator.work(), "cairn-consolidator")
+    return consolidator
 
 
 async def _ensure_operator(settings: Settings, writer: Writer, administration: Administration, authenticator: Authenticator) -> None:

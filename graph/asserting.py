@@ -16,19 +16,22 @@ from .instants import check_instant, from_stamp, maybe_utc, now, stamp, utc
 from .iris import check_iri
 from .memories import readable_step
 from .names import agent_scope, check_scope, new_id
+from .rdf import resource_key
 from .statements import load
 from .writer import Writer
 
 _CYPHER = load("facts")
 MAX_OBJECT = 10_000
 MAX_EVIDENCE = 100
+_FUNCTIONAL = "http://www.w3.org/2002/07/owl#FunctionalProperty"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewFact:
     """A fact to record. `scope` defaults to the principal's own; `evidence` holds ids of memories; `confidence` is 0 to 1.
 
-    `functional`: the subject has one such value at a time, so that another value ends where this one begins.
+    `functional`: the subject has one such value at a time, so that another value ends where this one begins. None: it is so when a
+    graph that the principal may read says that the predicate is an owl:FunctionalProperty.
     """
 
     subject: str
@@ -39,7 +42,7 @@ class NewFact:
     valid_to: datetime | None = None
     confidence: float = 1.0
     evidence: tuple[str, ...] = ()
-    functional: bool = False
+    functional: bool | None = None
 
 
 def _check(access: Access, new: NewFact, at: datetime) -> Fact:
@@ -78,7 +81,7 @@ def _assert_row(access: Access, fact: Fact, new: NewFact) -> Row:
         **{name: properties[name] for name in ("tenant", "scope", "subject", "predicate", "object", "validFrom")},
         "validTo": fact.valid_to,
         "at": fact.recorded_at,
-        "functional": new.functional,
+        "functional": bool(new.functional),
         "evidence": list(new.evidence),
         "properties": properties,
     }
@@ -106,6 +109,9 @@ async def assert_fact(writer: Writer, access: Access, new: NewFact, idempotency_
     retracted (it is being corrected), and where one begins later this one ends. Raises BadInput for a bad value, NotFound for
     evidence that the caller can't read, Forbidden without `write` on `memory:<scope>`.
     """
+    asked = new.functional
+    if asked is None:
+        new = replace(new, functional=await _is_functional(writer.database, access, new.predicate))
     fact = _check(access, new, now())
 
     def check(rows: Sequence[Row]) -> None:
@@ -127,7 +133,7 @@ async def assert_fact(writer: Writer, access: Access, new: NewFact, idempotency_
 
     arguments = [
         fact.scope, fact.subject, fact.predicate, fact.object, stamp(new.valid_from), stamp(new.valid_to), fact.confidence,
-        list(new.evidence), new.functional,
+        list(new.evidence), asked,
     ]  # fmt: skip
     answer = await writer.apply(
         Change(
@@ -149,6 +155,13 @@ async def assert_fact(writer: Writer, access: Access, new: NewFact, idempotency_
     recorded = datetime.fromisoformat(answer["recordedAt"])
     begin, end = from_stamp(answer["validFrom"]), from_stamp(answer["validTo"])
     return replace(fact, id=answer["id"], valid_from=begin, valid_to=end, recorded_at=recorded)
+
+
+async def _is_functional(database: Database, access: Access, predicate: str) -> bool:
+    """Whether a readable graph says that the predicate is functional (OWL 2, 9.2.7)."""
+    named = {"predicate": check_iri("the fact's predicate", predicate), "functional": _FUNCTIONAL}
+    keys = {name: resource_key(access.tenant, iri) for name, iri in named.items()}
+    return bool(await database.read(_CYPHER["facts_functional"], {**keys, "graphs": list(access.graphs)}))
 
 
 def _conflicts(fact: Fact) -> frozenset[str]:

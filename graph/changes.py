@@ -89,6 +89,11 @@ class Change:
     request: str | None = None
 
 
+def answered(rows: Sequence[Row]) -> list[int]:
+    """Which of a step's rows its statement answered, by their places, in order. For a change that commits alone."""
+    return sorted({int(row["i"]) for row in rows})
+
+
 def content_hash(value: Any) -> str:
     """SHA-256, in hex, over the canonical JSON of `value` (sorted keys, no white space). Raises BadInput for NaN and the like."""
     return sha256(canonical(value)).hexdigest()

@@ -33,6 +33,11 @@ CALL (row, new) {
 }
 RETURN row.i AS i, at, validTo, closedBefore, correctedBefore;
 
+// facts_functional: whether a readable graph calls a predicate functional
+MATCH (p:Resource {key: $predicate})-[t:rdf__type]->(:Resource {key: $functional})
+WHERE t.g IN $graphs
+RETURN p.key AS key LIMIT 1;
+
 // facts_retract: ends the record of a fact that was not retracted yet, unless that would lie before its beginning
 UNWIND $rows AS row
 MATCH (f:Fact {id: row.id})

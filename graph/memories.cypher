@@ -124,11 +124,11 @@ RETURN origin.id AS origin, m {.id, .externalId, .agent, .kind, .modality, .text
 // memories_forgettable: where a readable memory is that is to be forgotten, or erased after it was forgotten
 MATCH (m:Memory {id: $id})
 WHERE m.tenant = $tenant AND m.scope IN $scopes
-RETURN m.scope AS scope, m.agent AS agent, m.session AS session
+RETURN m.scope AS scope, m.agent AS agent, m.session AS session, COLLECT { MATCH (m)<-[:DERIVED_FROM]-(d:Memory) RETURN d.id } AS derived
 UNION ALL
 MATCH (m:Forgotten)
 WHERE $erase AND m.tenant = $tenant AND m.id = $id AND m.scope IN $scopes AND m.erasedAt IS NULL
-RETURN m.scope AS scope, m.agent AS agent, m.session AS session;
+RETURN m.scope AS scope, m.agent AS agent, m.session AS session, COLLECT { MATCH (m)<-[:DERIVED_FROM]-(d:Memory) RETURN d.id } AS derived;
 
 // memories_forget: takes memories out of reading and searching and closes the gap in their session, which it holds meanwhile
 UNWIND $rows AS row
@@ -145,8 +145,46 @@ FOREACH (e IN CASE WHEN earlier IS NULL OR later IS NULL THEN [] ELSE [earlier] 
 FOREACH (s IN CASE WHEN session IS NULL OR earlier IS NULL THEN [] ELSE [session] END | CREATE (s)-[:LAST]->(earlier))
 DELETE en, ln, tail
 REMOVE m:Memory:Unembedded
-SET m:Forgotten, m.embedding = null, m.embeddingB = null, m.terms = null, m.heading = null, m.traits = null
+SET m:Forgotten, m.embedding = null, m.embeddingB = null, m.terms = null, m.heading = null, m.traits = null,
+    m.digest = null, m.duplicateOf = null, m.supersededAt = null, m.supersededBy = null
+WITH DISTINCT row, m, before
+CALL (m) {
+  MATCH (m)-[l:DUPLICATE_OF|SUPERSEDES]-()
+  FOREACH (other IN CASE type(l) WHEN 'DUPLICATE_OF' THEN [startNode(l)] ELSE [] END | SET other.duplicateOf = null)
+  FOREACH (other IN CASE type(l) WHEN 'SUPERSEDES' THEN [endNode(l)] ELSE [] END | SET other.supersededAt = null, other.supersededBy = null)
+  DELETE l
+}
 RETURN row.i AS i, before;
+
+// memories_lapse: takes what was derived from forgotten memories out of reading and searching too
+UNWIND $rows AS row
+MATCH (d:Memory)-[:DERIVED_FROM]->(:Forgotten {tenant: row.tenant, id: row.id})
+SET d.forgottenAt = row.at
+WITH DISTINCT row, d, d.hash AS before
+WHERE d:Memory
+REMOVE d:Memory:Unembedded
+SET d:Forgotten, d.lapsed = true, d.embedding = null, d.embeddingB = null, d.terms = null, d.heading = null, d.traits = null,
+    d.digest = null, d.duplicateOf = null, d.supersededAt = null, d.supersededBy = null
+WITH row, d, before
+CALL (d) {
+  MATCH (d)-[l:DUPLICATE_OF|SUPERSEDES]-()
+  FOREACH (other IN CASE type(l) WHEN 'DUPLICATE_OF' THEN [startNode(l)] ELSE [] END | SET other.duplicateOf = null)
+  FOREACH (other IN CASE type(l) WHEN 'SUPERSEDES' THEN [endNode(l)] ELSE [] END | SET other.supersededAt = null, other.supersededBy = null)
+  DELETE l
+}
+RETURN row.i AS i, d.id AS id, before;
+
+// memories_erase_derived: destroys the content of what was derived from forgotten memories; it was forgotten with them
+UNWIND $rows AS row
+MATCH (d:Forgotten)-[:DERIVED_FROM]->(:Forgotten {tenant: row.tenant, id: row.id})
+WHERE d.erasedAt IS NULL
+SET d.text = null, d.metadata = null, d.speaker = null, d.externalId = null, d.session = null, d.erasedAt = row.at
+WITH DISTINCT row, d
+CALL (d) {
+  MATCH (d)-[mention:MENTIONS]->()
+  DELETE mention
+}
+RETURN row.i AS i, d.id AS id;
 
 // memories_erase: destroys the content of forgotten memories
 UNWIND $rows AS row

@@ -8,12 +8,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from ..errors import BadInput, NotFound
+from ..errors import BadInput, Conflict, NotFound
 from .access import Access
 from .agents import catalog_events, check_known, known_step, scope_step
 from .analysis import scope_key
 from .changes import Change, Entry, Event, Idempotency, Results, Settled, Step, canonical, idempotency
 from .database import Database, Row
+from .duplicates import digest, mark_step
 from .instants import check_instant, now
 from .memories import Kind, Memory, Modality, memory_hash
 from .mentions import Linked
@@ -116,6 +117,7 @@ def _properties(access: Access, prepared: Prepared) -> Row:
         "expiresAt": memory.expires_at,
         "metadata": None if memory.metadata is None else json.dumps(memory.metadata),
         "hash": memory.hash,
+        "digest": digest(access.tenant, memory),
         "by": access.principal,
         "terms": " ".join(prepared.terms),
         "heading": " ".join(prepared.heading) or None,
@@ -188,6 +190,7 @@ async def remember(
             scope_step(access.tenant, *scopes),
             Step(_CYPHER["sessions_append"], sessions),
             *mentions.steps,
+            mark_step(access.tenant, memories),
         ),
         check=lambda rows: check_known(agents, rows),
         settle=settle,
@@ -203,27 +206,36 @@ async def forget(
 ) -> bool:
     """Take the memory out of reading and searching; with `erase`, destroy its content too, also of one that was forgotten before.
 
-    False when somebody else did so at the same time. Raises NotFound when there is no such memory that the caller may read,
-    Forbidden without `delete` on `memory:<scope>`.
+    What was derived from it goes the same way. False when somebody else did so at the same time. Raises NotFound when there is no
+    such memory that the caller may read, Forbidden without `delete` on `memory:<scope>`, Conflict when just now another memory was
+    derived from it.
     """
     once = idempotency(access.tenant, access.principal, "forget", idempotency_key, [id, erase])
     wanted: Row = {"tenant": access.tenant, "scopes": list(access.scopes), "id": id, "erase": erase}
     rows = await database.read(_CYPHER["memories_forgettable"], wanted)
     if not rows:
         return await _forgotten_before(writer, access, id, once)
-    scope, agent, session = rows[0]["scope"], rows[0]["agent"], rows[0]["session"]
+    scope, agent, session, derived = (rows[0][name] for name in ("scope", "agent", "session", "derived"))
     access.require(f"memory:{scope}", "delete")
     row: Row = {"id": id, "tenant": access.tenant, "scope": scope, "at": now()}
-    steps = [Step(_CYPHER[name], (row,)) for name in ("memories_forget", *(("memories_erase",) if erase else ()))]
+    erasing = ("memories_erase", "memories_erase_derived") if erase else ()
+    steps = [Step(_CYPHER[name], (row,)) for name in ("memories_forget", "memories_lapse", *erasing)]
 
     def settle(results: Results) -> Settled:
-        if not results[-1]:
+        gone, lapsed = results[0], results[1]
+        if not (results[2] if erase else gone):
             return Settled(answer=False, entries=())
-        before = results[0][0]["before"] if results[0] else None
+        if not {one["id"] for one in lapsed} <= set(derived):
+            raise Conflict("just now another memory was derived from this one; forget it again, so that both go")
+        hashes: dict[str, str | None] = {id: gone[0]["before"] if gone else None, **{one["id"]: one["before"] for one in lapsed}}
+        if erase:
+            hashes = {**{one["id"]: None for one in results[3]}, **hashes}
         operation = "memory.erase" if erase else "memory.forget"
-        return Settled(answer=True, entries=(Entry(operation, f"memory:{scope}/{id}", before, None),))
+        entries = [Entry(operation, f"memory:{scope}/{one}", hashes[one], None) for one in sorted(hashes, key=lambda one: (one != id, one))]
+        return Settled(answer=True, entries=tuple(entries))
 
     names = {f"memory:{id}"} if session is None else {f"session:{key(access.tenant, agent, session)}"}
+    gone = frozenset(f"{access.tenant}/memory/{one}" for one in (id, *derived))
     return await writer.apply(
         Change(
             tenant=access.tenant,
@@ -232,7 +244,7 @@ async def forget(
             steps=tuple(steps),
             settle=settle,
             conflicts=frozenset(names),
-            tags=frozenset({f"{access.tenant}/{noun}" for noun in (f"memory/{id}", "memories", f"memories/{scope}")}),
+            tags=gone | {f"{access.tenant}/memories", f"{access.tenant}/memories/{scope}"},
             idempotency=once,
         )
     )

@@ -142,7 +142,7 @@ def _candidate(row: Row, access: Access, question: Question) -> Candidate:
         row["next"],
         row["importance"] if row["strength"] is None else row["strength"],
         occurred,
-        row["superseded"],
+        row["superseded"] and hidden.isdisjoint({"Memory.speaker", "Memory.session"}),
         row["cosine"],
         row["goals"],
         row["shared"],

@@ -7,6 +7,7 @@ from strawberry.printer import print_schema
 
 from .agents import AgentMutation, AgentQuery
 from .communities import CommunityMutation, CommunityQuery
+from .consolidation import ConsolidationMutation, ConsolidationQuery
 from .embedding import EmbeddingQuery
 from .entities import EntityMutation, EntityQuery
 from .facts import FactMutation, FactQuery
@@ -39,6 +40,7 @@ class Query(
     KeyQuery,
     ModelQuery,
     EmbeddingQuery,
+    ConsolidationQuery,
 ):
     """Everything that can be read."""
 
@@ -52,6 +54,7 @@ class Mutation(
     EntityMutation,
     FactMutation,
     CommunityMutation,
+    ConsolidationMutation,
     ImportMutation,
     KeyMutation,
     PolicyMutation,

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ..graph.signing import Signer
     from ..importers.jobs import ImportJobs
     from ..importers.linking import Linker
+    from ..learning.consolidator import Consolidator
     from ..learning.embedders import Embedders
     from ..learning.learner import Learner
     from ..learning.refreshing import Communities
@@ -49,6 +50,7 @@ class Services:
     linker: Linker
     imports: ImportJobs
     learner: Learner
+    consolidator: Consolidator
     signer: Signer
     communities: Communities
 

@@ -61,8 +61,10 @@ class AssertFactInput:
     valid_to: datetime | None = strawberry.field(default=None, description="Until when, exclusive.")
     confidence: float = strawberry.field(default=1.0, description="0 to 1.")
     evidence: list[strawberry.ID] | None = strawberry.field(default=None, description="Memories it rests on.")
-    functional: bool = strawberry.field(
-        default=False, description="The subject has one such value at a time: another value ends where this one begins."
+    functional: bool | None = strawberry.field(
+        default=None,
+        description="The subject has one such value at a time: another value ends where this one begins. "
+        "Left out: as a graph says that you may read (owl:FunctionalProperty).",
     )
     idempotency_key: str | None = strawberry.field(default=None, description="Repeating the call with the same key has no further effect.")
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 import strawberry
 
 from ..errors import NotFound
+from ..graph import links as link_verbs
 from ..graph import memories as verbs
 from ..graph import mentions as mention_verbs
 from ..graph import remembering
@@ -35,6 +36,14 @@ class Mention:
     start: int = strawberry.field(description="Where they begin in the text, in code points.")
     end: int = strawberry.field(description="Where they end, exclusive.")
     confidence: float = strawberry.field(description="How sure the linker is, 0 to 1.")
+
+
+@strawberry.type(description="A memory that another is linked to.")
+class MemoryLink:
+    memory: Memory = strawberry.field(description="The other memory.")
+    at: datetime = strawberry.field(description="Since when they are linked.")
+    similarity: float | None = strawberry.field(description="How much of their wording duplicates share, 0 to 1.")
+    reason: str | None = strawberry.field(description="Why one took the place of the other.")
 
 
 @strawberry.type(description="Something an agent remembers.")
@@ -73,6 +82,21 @@ class Memory:
         found = (await context.loaders.load("mentions", str(self.id), batch) or [])[: check_first(first)]
         return [Mention(entity=entity(m.iri, m.key), text=m.text, start=m.start, end=m.end, confidence=m.confidence) for m in found]
 
+    @strawberry.field(description="The first memory that says the same; null when this one is the first.")
+    async def duplicate_of(self, info: Info) -> MemoryLink | None:
+        links = await _links(info, self.id)
+        return _link(links.duplicate_of) if links and links.duplicate_of else None
+
+    @strawberry.field(description="The newer memory that took its place, because it says another value of the same.")
+    async def superseded_by(self, info: Info) -> MemoryLink | None:
+        links = await _links(info, self.id)
+        return _link(links.superseded_by) if links and links.superseded_by else None
+
+    @strawberry.field(description="The memories that it was made out of.")
+    async def derived_from(self, info: Info, first: int | None = 10) -> list[Memory]:
+        links = await _links(info, self.id)
+        return [memory(one) for one in (links.derived_from if links else ())[: check_first(10 if first is None else first)]]
+
     @strawberry.field(description="Readable memories next to it in its session or about the same entities, nearest first.")
     async def related(self, info: Info, first: int | None = 10) -> list[Memory]:
         first = 10 if first is None else first
@@ -82,6 +106,17 @@ class Memory:
             return await verbs.related(context.database, context.access, ids, first)
 
         return [memory(found) for found in await context.loaders.load(("related", first), str(self.id), batch) or []]
+
+
+async def _links(info: Info, id: strawberry.ID) -> link_verbs.Links | None:
+    async def batch(ids: list[str]) -> dict[str, link_verbs.Links]:
+        return await link_verbs.links_of(info.context.database, info.context.access, ids)
+
+    return await info.context.loaders.load("links", str(id), batch)
+
+
+def _link(value: link_verbs.Link) -> MemoryLink:
+    return MemoryLink(memory=memory(value.memory), at=value.at, similarity=value.similarity, reason=value.reason)
 
 
 def memory(value: verbs.Memory) -> Memory:

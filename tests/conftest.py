@@ -100,6 +100,7 @@ def settings(migrated: Servers, tenant: str, tmp_path: Path) -> Settings:
         neo4j_password=SecretStr(migrated.neo4j_password) if migrated.neo4j_password is not None else None,
         neo4j_database=migrated.neo4j_database,
         redis_url=migrated.redis_url,
+        consolidation_interval=0,  # the servers are shared: a test asks for what it wants
     )
 
 

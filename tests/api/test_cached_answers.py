@@ -41,6 +41,8 @@ QUERIES = (
     "{ agents(first: 100) { nodes { id name goals memories(first: 3) { nodes { id text } } } } }",
     '{ state(agent: "ada", key: "plan") { value version history { nodes { version value } } } }',
     "{ memories(first: 50) { nodes { id text scope mentions { text entity { iri label } } related { id } } } }",
+    "{ memories(first: 50) { nodes { id duplicateOf { memory { text } } supersededBy { reason } derivedFrom { id } } } }",
+    "{ consolidation { job state enabled changed } }",
     '{ recall(input: {agent: "ada", query: "the moon and the tide"}) { hits { memory { id text } } } }',
     '{ context(agent: "ada", query: "the moon and the tide", session: "s") { text tokens omitted items { kind source } } }',
     f'{{ entity(iri: "{MOON}") {{ label types graphs neighbours(direction: BOTH) {{ nodes {{ entity {{ iri label }} }} }} '
@@ -138,6 +140,9 @@ async def test_cached_answers_are_computed_answers_after_every_change(world: Wor
     assertion = f'subject: "{MOON}", predicate: "https://example.org/p", object: "full", scope: "public"'
     fact = f"mutation {{ assertFact(input: {{ {assertion} }}) {{ id }} }}"
 
+    stated = 'agent: "ada", text: $t, speaker: "ada", scope: "public", occurredAt: $d'
+    rent = f"mutation($t: String!, $d: DateTime) {{ remember(input: {{{stated}}}) {{ id }} }}"
+
     async def remembered() -> None:
         kept["memory"] = (await world.change(remember, t="The Moon made the spring tide.", s="public"))["remember"]["id"]
 
@@ -157,6 +162,11 @@ async def test_cached_answers_are_computed_answers_after_every_change(world: Wor
             'mutation { remember(input: {agent: "ada", text: "And now?", session: "s", scope: "public"}) { id } }'
         ),
         "a private memory": lambda: world.change(remember, t="A private note on the moon.", s=None),
+        "an earlier rent": lambda: world.change(rent, t="The rent is 5", d="2023-05-01T00:00:00Z"),
+        "a later rent": lambda: world.change(rent, t="The rent is 6", d="2023-06-01T00:00:00Z"),
+        "the same again": lambda: world.change(rent, t="The rent is 6", d="2023-07-01T00:00:00Z"),
+        "a consolidation": lambda: world.change("mutation { consolidate { job changed } }"),
+        "a job switched off": lambda: world.change("mutation { switchConsolidation(job: EXPIRY, enabled: false) { job } }"),
         "a fact": asserted,
         "a key": keyed,
         "communities": lambda: _regroup(world),

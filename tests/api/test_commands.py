@@ -115,6 +115,20 @@ def test_policies_and_keys(server: object, cairn_command: Run) -> None:
     assert cairn_command("key", "revoke", id).stdout == "revoked\n"
 
 
+def test_memories_are_kept_in_order(server: object, cairn_command: Run) -> None:
+    cairn_command("query", 'mutation { registerAgent(input: { id: "tern", name: "Tern" }) { id } }')
+    turns = ", ".join(f'{{agent: "tern", speaker: "tern", text: "The rent is {euros}", occurredAt: "2023-0{n}-01T00:00:00Z"}}'
+                      for n, euros in ((1, 500), (2, 650)))  # fmt: skip
+    assert cairn_command("query", f"mutation {{ rememberMany(input: [{turns}]) {{ id }} }}").returncode == 0
+    dry = cairn_command("consolidate", "--dry-run", "--job", "supersession")
+    assert (dry.returncode, dry.stdout.splitlines()[0]) == (0, "supersession  would change 1, 2 examined"), dry.stderr
+    done = cairn_command("consolidate")
+    assert done.returncode == 0, done.stderr
+    assert "supersession  changed 1, 2 examined" in done.stdout.splitlines()
+    wrong = cairn_command("consolidate", "--job", "tidying")
+    assert (wrong.returncode, "ConsolidationJob" in wrong.stderr) == (1, True)
+
+
 def test_the_ledger_is_verified_here_and_elsewhere(server: object, cairn_command: Run, tmp_path: Path) -> None:
     assert cairn_command("verify").stdout.startswith("holds: ")
     assert cairn_command("ledger", "export", "-o", "ledger.jsonl").returncode == 0

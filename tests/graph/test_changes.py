@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Awaitable
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,12 @@ from cairn.graph.agents import register_agent
 from cairn.graph.asserting import NewFact, assert_fact, retract_fact
 from cairn.graph.batches import Edit as GraphEdit
 from cairn.graph.changes import canonical, content_hash
+from cairn.graph.consolidations import Job, switch
 from cairn.graph.contents import apply, ensure_contents, find_contents, read_names
 from cairn.graph.database import Database
+from cairn.graph.derivations import Derivation, Extension, derive, extend
+from cairn.graph.duplicates import Likeness, assign
+from cairn.graph.expiry import Expired, remove_expired
 from cairn.graph.facts import list_facts
 from cairn.graph.feedback import give_feedback
 from cairn.graph.imports import Import, Status, create_import, finish_import
@@ -26,7 +31,7 @@ from cairn.graph.instants import now
 from cairn.graph.keys import list_keys, make_key, revoke_key, store_first_key, store_key
 from cairn.graph.ledger import LedgerEntry, list_entries
 from cairn.graph.locals import identify, local_entity
-from cairn.graph.memories import MemoryFilter, list_memories
+from cairn.graph.memories import Kind, MemoryFilter, list_memories, memory_hash
 from cairn.graph.mentions import Mention, link_steps
 from cairn.graph.models import Trained, choose_model, keep_model
 from cairn.graph.names import new_id
@@ -36,6 +41,8 @@ from cairn.graph.remembering import NewMemory, Prepared, check, forget, remember
 from cairn.graph.rules import Edit, StoredRule, apply_edit, policy_hash
 from cairn.graph.statements import parse
 from cairn.graph.states import set_state
+from cairn.graph.strengths import Strength, keep_strengths
+from cairn.graph.supersessions import Supersession, supersede
 from cairn.graph.tenants import create_tenant, read_versions
 from cairn.graph.verification import verify
 from cairn.graph.writer import Writer
@@ -47,14 +54,19 @@ HELD = {"touchedAt", "heldAt", "policyLock", "catalogVersion"}
 """Properties that a statement sets to hold a node, or that count what other nodes tell."""
 
 WALKED = {
-    "agents.register_agent", "asserting.assert_fact", "asserting.retract_fact", "contents.prepare", "contents.ensure_contents",
-    "feedback.give_feedback", "imports._change", "keys.revoke_key", "keys.store_first_key", "keys.store_key", "locals._same",
-    "models.choose_model", "models.keep_model",
-    "relinking.write_batch", "remembering.forget", "remembering.remember", "rules.apply_edit", "states.set_state",
-    "tenants.create_tenant",
+    "agents.register_agent", "asserting.assert_fact", "asserting.retract_fact", "consolidations.switch", "contents.prepare",
+    "contents.ensure_contents", "derivations._write", "duplicates.assign", "expiry.remove_expired", "feedback.give_feedback",
+    "imports._change", "keys.revoke_key", "keys.store_first_key", "keys.store_key", "locals._same", "models.choose_model",
+    "models.keep_model", "relinking.write_batch",
+    "remembering.forget", "remembering.remember", "rules.apply_edit", "states.set_state", "strengths.keep_strengths",
+    "supersessions.supersede", "tenants.create_tenant",
 }  # fmt: skip
-BOOKKEEPING = {"keys.touch_key", "models.keep_examples", "relinking.finish", "remembering._forgotten_before"}
-"""These change nothing that the ledger tells of: when a key was last used, what feedback came to, that a pass is done, and nothing."""
+BOOKKEEPING = {
+    "communities._apply", "communities._show", "consolidations._change", "expiry.remove_requests", "keys.touch_key", "models.keep_examples",
+    "refreshes.claim", "refreshes.move", "relinking.finish", "remembering._forgotten_before", "vectors._pass", "vectors.mend",
+}  # fmt: skip
+"""These change nothing that the ledger tells of: what is worked out from the rest (communities, vectors, features), who works on that and
+how far it is, idempotency keys, when a key was last used, and nothing at all."""
 
 GRAPH = "https://example.org/graph"
 ADA = "https://example.org/ada"
@@ -172,6 +184,39 @@ async def test_memories_feedback_and_facts(walk: Walk) -> None:
     await walk.does(assert_fact(writer, access, again), "fact.retract", "fact.assert")
     await walk.does(retract_fact(writer, database, access, fact.id), "fact.retract")
     await walk.does(retract_fact(writer, database, access, fact.id))
+    assert (await verify(database, access.tenant)).problem is None
+
+
+async def test_consolidation(walk: Walk) -> None:
+    writer, database, access = walk.writer, walk.database, walk.access
+    await register_agent(writer, access, "ada", "Ada")
+    soon = now() + timedelta(hours=1)
+    many = [prepared(access, f"stone {n}", session="walk", expires_at=soon if n == 3 else None) for n in range(4)]
+    one, two, three, four = (item.memory for item in many)
+    await remember(writer, access, many)
+    tenant, scope, later = access.tenant, one.scope, now() + timedelta(hours=2)
+    alike = Likeness(two.id, scope, "digest", one.id, 0.9)
+    await walk.does(assign(writer, tenant, [alike, replace(alike, id="gone")], later), "memory.compare")
+    await walk.does(assign(writer, tenant, [replace(alike, scope="public"), replace(alike, first="gone")], later))
+    await walk.does(supersede(writer, tenant, [Supersession(one.id, scope, two.id, "later")], later), "memory.supersede")
+    await walk.does(supersede(writer, tenant, [Supersession(one.id, "public", two.id, "later")], later))
+    learnt = replace(one, id=new_id(), kind=Kind.SEMANTIC, session=None, hash="")
+    made = Derivation(replace(learnt, hash=memory_hash(learnt)), one.id, (one.id, two.id))
+    await walk.does(derive(writer, tenant, [made]), "memory.derive")
+    await walk.does(derive(writer, tenant, [replace(made, memory=replace(made.memory, id=new_id()))]))
+    await walk.does(extend(writer, tenant, [Extension(learnt.id, scope, (three.id,))], later), "memory.extend")
+    await walk.does(extend(writer, tenant, [Extension(learnt.id, scope, (three.id,))], later))
+    await walk.does(
+        keep_strengths(writer, tenant, [Strength(one.id, scope, 0.25, later), Strength(two.id, scope, 0.5, later)]), "memory.weigh"
+    )
+    await walk.does(keep_strengths(writer, tenant, [Strength("gone", scope, 0.25, later)]))
+    gone = [Expired(memory.id, scope, soon) for memory in (three, four)]
+    await walk.does(remove_expired(writer, tenant, gone, now()))
+    await walk.does(remove_expired(writer, tenant, gone, later), "memory.expire")
+    await walk.does(remove_expired(writer, tenant, gone, later))
+    await walk.does(switch(writer, access, Job.EXPIRY, enabled=False), "consolidation.switch")
+    await walk.does(forget(writer, database, access, one.id), "memory.forget", "memory.forget")
+    await walk.does(forget(writer, database, access, one.id, erase=True), "memory.erase", "memory.erase")
     assert (await verify(database, access.tenant)).problem is None
 
 

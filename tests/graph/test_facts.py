@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from itertools import pairwise
 from uuid import uuid4
@@ -15,9 +16,12 @@ from cairn.errors import BadInput, Conflict, Forbidden, NotFound
 from cairn.graph import tags
 from cairn.graph.access import Access
 from cairn.graph.asserting import NewFact, assert_fact, retract_fact
+from cairn.graph.batches import Edit
+from cairn.graph.contents import apply, ensure_contents, read_names
 from cairn.graph.database import Database
 from cairn.graph.facts import Fact, evidence, facts_held, list_facts
 from cairn.graph.instants import now
+from cairn.graph.rdf import subject
 from cairn.graph.remembering import NewMemory, Prepared, check, forget, remember
 from cairn.graph.writer import Writer
 
@@ -87,6 +91,33 @@ async def test_a_functional_fact_ends_the_value_before_and_history_stays_known(d
     now_known = {fact.id: fact for fact in (await list_facts(database, root, subject=ADA)).items}
     assert now_known[paris.id].valid_to == year(2020)
     assert await places(database, root, known_at=paris.recorded_at - timedelta(microseconds=1)) == []
+
+
+async def imported(database: Database, writer: Writer, access: Access, graph: str, about: str, *statements: str) -> int:
+    """The number of a new named graph that says these statements."""
+    content = (await ensure_contents(writer, access, [graph]))[graph]
+    await apply(writer, access, await read_names(database), content, [Edit(None, subject(access.tenant, about, list(statements)))])
+    return content.number
+
+
+async def test_a_readable_graph_says_that_a_predicate_is_functional(
+    database: Database, writer: Writer, root: Access, acting: Callable[..., Access]
+) -> None:
+    typed = "<http://www.w3.org/1999/02/22-rdf-syntax-ns#type> <http://www.w3.org/2002/07/owl#FunctionalProperty>"
+    reader = replace(root, graphs=(await imported(database, writer, root, "urn:schema", LIVES_IN, typed),))
+    begun = now()
+    await assert_fact(writer, reader, replace(lives_in("Paris", 2010), functional=None))
+    rome = await assert_fact(writer, reader, replace(lives_in("Rome", 2020), functional=None))
+    assert await places(database, reader, valid_at=year(2025)) == ["Rome"]
+    assert await places(database, reader, valid_at=year(2015)) == ["Paris"]
+    assert await places(database, reader, valid_at=year(2025), known_at=rome.recorded_at - timedelta(microseconds=1)) == ["Paris"]
+    assert await places(database, reader, valid_at=year(2025), known_at=begun) == []
+    await assert_fact(writer, reader, lives_in("Oslo", 2021, functional=False))
+    assert await places(database, reader, valid_at=year(2025)) == ["Oslo", "Rome"]
+    stranger = acting("eve", scopes=("team/research",))
+    for place in ("Bonn", "Bern"):
+        await assert_fact(writer, stranger, replace(lives_in(place, 2020, scope="team/research"), functional=None))
+    assert await places(database, stranger, valid_at=year(2025)) == ["Bern", "Bonn"]
 
 
 async def test_a_functional_fact_about_the_past_ends_where_the_next_begins(writer: Writer, root: Access) -> None:

@@ -131,7 +131,9 @@ async def test_a_refused_batch_leaves_those_of_others_alone(database: Database, 
 
 
 @ON_REAL_SERVERS
-@given(st.lists(st.lists(st.sampled_from(["walk", "talk", None]), min_size=1, max_size=4), min_size=1, max_size=8), st.sets(st.integers(0, 31)))
+@given(
+    st.lists(st.lists(st.sampled_from(["walk", "talk", None]), min_size=1, max_size=4), min_size=1, max_size=8), st.sets(st.integers(0, 31))
+)
 async def test_chains_stay_linear_under_concurrent_writes_and_after_forgetting(
     database: Database, writer: Writer, root: Access, batches: list[list[str | None]], chosen: set[int]
 ) -> None:

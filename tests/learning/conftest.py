@@ -1,4 +1,4 @@
-"""Fixtures of the learning tests: a model's endpoint, and servers whose embedder may be changed."""
+"""Fixtures of the learning tests: a tenant that exists, a model's endpoint, and servers whose embedder may be changed."""
 
 from __future__ import annotations
 
@@ -9,10 +9,26 @@ import pytest
 from anyio.from_thread import start_blocking_portal
 from pydantic import SecretStr
 
+from cairn.graph.access import Access, Decision
+from cairn.graph.agents import register_agent
 from cairn.graph.servers import Servers, servers
+from cairn.graph.tenants import create_tenant
+from cairn.graph.writer import Writer
 from cairn.settings import Settings
 
 from .toy_endpoint import ToyEndpoint
+
+SCOPES = ("agent/ada", "agent/bob", "public", "team/research")
+
+
+@pytest.fixture
+async def root(tenant: str, writer: Writer) -> Access:
+    """Someone who may do everything in this test's tenant, which exists, with the agents ada and bob."""
+    access = Access(tenant, "root", scopes=SCOPES, decide=lambda _object, _action: Decision(allowed=True))
+    await create_tenant(writer, tenant, ())
+    await register_agent(writer, access, "ada", "Ada")
+    await register_agent(writer, access, "bob", "Bob")
+    return access
 
 
 @pytest.fixture

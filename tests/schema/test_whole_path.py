@@ -244,6 +244,55 @@ async def test_round_trips_are_at_most_the_depth(client: Client, cairn: Any, tmp
     assert database.round_trips - before <= 9  # the depth of the query
 
 
+CONSOLIDATE = (
+    "mutation($j: [ConsolidationJob!], $d: Boolean) { consolidate(jobs: $j, dryRun: $d) { job state found changed "
+    "examples { memory other } } }"
+)
+
+
+async def test_memories_are_kept_in_order_by_administrators(client: Client) -> None:
+    await ada(client)
+    texts = [*(f"The gauge reads 4 metres and the limit is {limit}" for limit in (5, 6)), "The buoy is at 3.", "The buoy is at 3"]
+    ids: list[str] = []
+    for day, text in enumerate(texts, 1):
+        new = {"agent": "ada", "text": text, "speaker": "ada", "scope": "public", "occurredAt": f"2023-05-0{day}T00:00:00Z"}
+        ids.append((await done(client, REMEMBER, i=new))["remember"]["id"])
+    dry = (await done(client, CONSOLIDATE, j=["SUPERSESSION"], d=True))["consolidate"]
+    assert dry == [{"job": "SUPERSESSION", "state": "DONE", "found": 1, "changed": 0, "examples": [{"memory": ids[0], "other": ids[1]}]}]
+    ran = (await done(client, CONSOLIDATE))["consolidate"]
+    assert [(one["job"], one["state"]) for one in ran] == [
+        (job, "DONE") for job in ("EXPIRY", "DUPLICATES", "DERIVATION", "SUPERSESSION", "STRENGTH", "REQUESTS")
+    ]
+    look = (
+        "{ memories { nodes { id duplicateOf { memory { id } similarity reason } supersededBy { memory { id } reason similarity } "
+        "derivedFrom { id } } } }"
+    )
+    seen = {node["id"]: node for node in (await done(client, look))["memories"]["nodes"]}
+    assert seen[ids[3]]["duplicateOf"] == {"memory": {"id": ids[2]}, "similarity": 1.0, "reason": None}
+    assert seen[ids[0]]["supersededBy"] == {
+        "memory": {"id": ids[1]},
+        "reason": "“5” became “6”, all else being the same",
+        "similarity": None,
+    }
+    assert all(node["derivedFrom"] == [] for node in seen.values())
+    token = await key_for(client, "rita", "reader")
+    assert await code(client, CONSOLIDATE, token) == "FORBIDDEN"
+    assert await code(client, "{ consolidation { job } }", token) == "FORBIDDEN"
+    assert await code(client, "mutation { switchConsolidation(job: EXPIRY, enabled: false) { job } }", token) == "FORBIDDEN"
+    rule = {"subject": "rita", "object": "field:Memory.text", "action": "read", "effect": "DENY"}
+    await done(client, "mutation($r: RuleInput!) { addRule(input: $r) { version } }", r=rule)
+    hidden = (await client.execute(look, token=token)).data["memories"]["nodes"]
+    assert [(node["duplicateOf"], node["supersededBy"]) for node in hidden] == [(None, None)] * 4
+    rule = {"subject": "rita", "object": "memory:*", "action": "admin", "effect": "ALLOW"}
+    await done(client, "mutation($r: RuleInput!) { addRule(input: $r) { version } }", r=rule)
+    off = "mutation { switchConsolidation(job: EXPIRY, enabled: false) { job enabled } }"
+    switched = (await client.execute(off, token=token)).data["switchConsolidation"]
+    assert [one["job"] for one in switched if not one["enabled"]] == ["EXPIRY"]
+    assert "EXPIRY" not in [one["job"] for one in (await done(client, CONSOLIDATE))["consolidate"]]
+    states = (await done(client, "{ consolidation { job state enabled finishedAt } }"))["consolidation"]
+    assert all(one["state"] == "DONE" and one["finishedAt"] for one in states)
+
+
 async def test_a_local_entity_is_identified_with_an_imported_one(client: Client, tmp_path: Path) -> None:
     await ada(client)
     text = "The survey of Harbour Rock is late, and Harbour Rock is far."

@@ -1,0 +1,55 @@
+"""Supersession: a newer memory that says another value of the same takes the place of an older one, which stays.
+
+`(newer)-[:SUPERSEDES {reason}]->(older)`; the older has the newer one's id as `supersededBy` and, as `supersededAt`, the instant in
+world time up to which it held. Both are of one scope and agent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from .changes import Change, Entry, Results, Settled, Step, answered, content_hash
+from .database import Row
+from .statements import load
+from .writer import Writer
+
+_CYPHER = load("supersessions")
+
+
+@dataclass(frozen=True, slots=True)
+class Supersession:
+    """That `newer` takes the place of `older`, and why; with None, that none does."""
+
+    older: str
+    scope: str
+    newer: str | None
+    reason: str | None
+
+
+async def supersede(writer: Writer, tenant: str, supersessions: Sequence[Supersession], at: datetime) -> int:
+    """Write them in one transaction with its entries in the ledger. How many were still there to be written."""
+    rows: tuple[Row, ...] = tuple(
+        {"older": one.older, "tenant": tenant, "scope": one.scope, "newer": one.newer, "reason": one.reason, "at": at}
+        for one in supersessions
+    )
+
+    def settle(results: Results) -> Settled:
+        written = [supersessions[i] for i in answered(results[0])]
+        entries = [
+            Entry("memory.supersede", f"validity:{one.scope}/{one.older}", None, content_hash([one.newer, one.reason])) for one in written
+        ]
+        return Settled(len(written), tuple(entries))
+
+    touched = [{f"{tenant}/memory/{one.older}", f"{tenant}/memories/{one.scope}"} for one in supersessions]
+    return await writer.apply_alone(
+        Change(
+            tenant=tenant,
+            actor="cairn",
+            steps=(Step(_CYPHER["supersessions_write"], rows),),
+            settle=settle,
+            tags=frozenset({f"{tenant}/memories"}).union(*touched),
+        ),
+        "consolidate",
+    )
