@@ -116,11 +116,15 @@ class Api:
             raise SystemExit(f"the server refused: {answer['errors']}")
         return next(iter(answer["data"].values()))
 
-    async def fill(self, agent: str, items: Sequence[dict[str, Any]]) -> None:
-        """Let an agent remember all items."""
+    async def fill(self, agent: str, items: Sequence[dict[str, Any]]) -> dict[str, str]:
+        """Let an agent remember all items; the items' ids by the memories'."""
         await self.do(REGISTER, id=agent, name=agent)
-        for start in range(0, len(items), 500):
-            await self.do(REMEMBER, input=[remembered(agent, item) for item in items[start : start + 500]])
+        names: dict[str, str] = {}
+        for start in range(0, len(items), 100):
+            some = items[start : start + 100]
+            written = await self.do(REMEMBER, input=[remembered(agent, item) for item in some])
+            names.update((memory["id"], item["id"]) for memory, item in zip(written, some, strict=True))
+        return names
 
     async def ask(self, agent: str, text: str) -> Any:
         """Recall, timed."""
