@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, LiteralString, TypeVar, cast
 
-from neo4j import AsyncDriver, AsyncGraphDatabase, AsyncManagedTransaction, AsyncSession, unit_of_work
+from neo4j import AsyncDriver, AsyncGraphDatabase, AsyncManagedTransaction, AsyncSession, Record, unit_of_work
 from neo4j.exceptions import AuthError, DriverError, Neo4jError
 
 from ..errors import BadInput, CairnError, Internal, Unavailable
@@ -81,7 +81,7 @@ class Database:
             try:
                 result = await session.run(cast("LiteralString", statement.text), dict(parameters or {}))
                 async for record in result:
-                    yield record.data()
+                    yield _row(record)
             except (Neo4jError, DriverError, OSError, OverflowError, UnicodeError) as error:
                 raise plain_error(error) from error
 
@@ -103,10 +103,15 @@ class Database:
             raise plain_error(error) from error
 
 
+def _row(record: Record) -> Row:
+    """A record as a dict. No statement returns nodes or relationships, so there is nothing to look into, as `Record.data` would."""
+    return dict(zip(record.keys(), record.values(), strict=True))  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
+
+
 async def run(transaction: AsyncManagedTransaction, statement: Statement, parameters: Mapping[str, Any] | None = None) -> list[Row]:
     """Run one statement inside a transaction and return its rows as dicts."""
     result = await transaction.run(cast("LiteralString", statement.text), dict(parameters or {}))
-    return await result.data()
+    return [_row(record) async for record in result]
 
 
 @asynccontextmanager

@@ -1,5 +1,5 @@
 // search_candidates: readable memories near a question by terms, meaning, entities or heading; of those by terms also the neighbours in
-// the session. Instants are milliseconds: the driver takes long over hundreds of date-times
+// the session. All in one row, and instants as milliseconds: the driver takes long over each row and each date-time
 CALL () {
   WITH 1 AS one WHERE $terms <> ''
   CALL db.index.fulltext.queryNodes('memory_terms', $terms, {limit: $breadth}) YIELD node AS m
@@ -55,13 +55,12 @@ CALL (m, shared, worded) {
   RETURN c, 0.0 AS part
 }
 WITH c AS m, sum(part) AS shared
-RETURN m.id AS id, m.terms AS terms, m.heading AS heading, m.traits AS traits, m.agent AS agent, m.kind AS kind, m.speaker AS speaker,
-       m.session AS session, m.importance AS importance, m.strength AS strength, m.occurredAt.epochMillis AS occurredAt, m.expiresAt.epochMillis AS expiresAt,
-       m.supersededAt IS NOT NULL AS superseded, shared,
-       CASE WHEN $sessions THEN head(COLLECT { MATCH (m)-[:NEXT]->(n:Memory) WHERE n.scope IN $scopes RETURN n.id }) END AS next,
-       CASE WHEN $embedding IS NULL OR m[$property] IS NULL THEN 0.0 ELSE 2 * vector.similarity.cosine(m[$property], $embedding) - 1 END AS cosine,
-       CASE WHEN $goals = [] OR m[$property] IS NULL THEN 0.0
-            ELSE reduce(best = 0.0, goal IN [g IN $goals | 2 * vector.similarity.cosine(m[$property], g) - 1] | CASE WHEN goal > best THEN goal ELSE best END) END AS goals,
-       COLLECT { MATCH (m)<-[:USEFUL]-(f:Feedback) WHERE f.agent = $agent RETURN f.query ORDER BY f.at DESC LIMIT 20 } AS asked,
-       COUNT { (m)<-[:USEFUL]-() } AS used
-ORDER BY id;
+WITH m, shared,
+     CASE WHEN $sessions THEN head(COLLECT { MATCH (m)-[:NEXT]->(n:Memory) WHERE n.scope IN $scopes RETURN n.id }) END AS next,
+     CASE WHEN $embedding IS NULL OR m[$property] IS NULL THEN 0.0 ELSE 2 * vector.similarity.cosine(m[$property], $embedding) - 1 END AS cosine,
+     CASE WHEN $goals = [] OR m[$property] IS NULL THEN 0.0
+          ELSE reduce(best = 0.0, goal IN [g IN $goals | 2 * vector.similarity.cosine(m[$property], g) - 1] | CASE WHEN goal > best THEN goal ELSE best END) END AS goals,
+     COLLECT { MATCH (m)<-[:USEFUL]-(f:Feedback) WHERE f.agent = $agent RETURN f.query ORDER BY f.at DESC LIMIT 20 } AS asked
+RETURN collect([m.id, m.terms, m.heading, m.traits, m.agent, m.speaker, m.session, next, coalesce(m.strength, m.importance),
+                m.occurredAt.epochMillis, m.supersededAt IS NOT NULL, cosine, goals, shared, asked, COUNT { (m)<-[:USEFUL]-() }, m.kind,
+                m.expiresAt.epochMillis]) AS found;

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from . import tags
 from .access import Access
@@ -89,10 +90,12 @@ async def candidates(database: Database, access: Access, question: Question, bre
         collect_graphs(access.tenant, access.graphs)
     found: dict[str, Candidate] = {}
     for scopes in _chunks(searched(access.scopes, question)):
-        for row in await database.read(_CANDIDATES[question.slot], _parameters(access, question, scopes, breadth)):
-            tags.collect_until(None if row["expiresAt"] is None else _instant(row["expiresAt"]))
-            found[row["id"]] = _candidate(row, access, question)
-    return list(found.values())
+        (row,) = await database.read(_CANDIDATES[question.slot], _parameters(access, question, scopes, breadth))
+        for *values, kind, expires_at in row["found"]:
+            tags.collect_until(None if expires_at is None else _instant(expires_at))
+            one = _candidate(values, kind, access, question)
+            found[one.id] = one
+    return sorted(found.values(), key=lambda one: one.id)
 
 
 def searched(scopes: Sequence[str], question: Question) -> list[str]:
@@ -128,30 +131,22 @@ def _parameters(access: Access, question: Question, scopes: Sequence[str], bread
     }
 
 
-def _candidate(row: Row, access: Access, question: Question) -> Candidate:
-    occurred = _instant(row["occurredAt"])
-    hidden = access.hidden_fields
-    return Candidate(
-        row["id"],
-        row["terms"] or "",
-        row["heading"] or "",
-        tuple(row["traits"] or ()),
-        row["agent"],
-        None if "Memory.speaker" in hidden else row["speaker"],
-        None if "Memory.session" in hidden else row["session"],
-        row["next"],
-        row["importance"] if row["strength"] is None else row["strength"],
-        occurred,
-        row["superseded"] and hidden.isdisjoint({"Memory.speaker", "Memory.session"}),
-        row["cosine"],
-        row["goals"],
-        row["shared"],
-        tuple(row["asked"]),
-        row["used"],
-        (question.kinds is None or row["kind"] in {kind.value for kind in question.kinds})
+def _candidate(values: Sequence[Any], kind: str, access: Access, question: Question) -> Candidate:
+    id, terms, heading, traits, agent, speaker, session, following, importance = values[:9]
+    occurred_at, superseded, cosine, goals, shared, asked, used = values[9:]
+    occurred, hidden = _instant(occurred_at), access.hidden_fields
+    shown = hidden.isdisjoint({"Memory.speaker", "Memory.session"})
+    eligible = (
+        (question.kinds is None or Kind(kind) in question.kinds)
         and (question.after is None or occurred >= question.after)
-        and (question.before is None or occurred < question.before),
+        and (question.before is None or occurred < question.before)
     )
+    return Candidate(
+        id, terms or "", heading or "", tuple(traits or ()), agent,
+        None if "Memory.speaker" in hidden else speaker,
+        None if "Memory.session" in hidden else session,
+        following, importance, occurred, superseded and shown, cosine, goals, shared, tuple(asked), used, eligible,
+    )  # fmt: skip
 
 
 def _instant(milliseconds: int) -> datetime:
