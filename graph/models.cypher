@@ -27,8 +27,13 @@ WITH row, t, before, version, row.promote AND NOT pinned AND before = row.champi
 CREATE (m:RankingModel)
 SET m = row.properties, m.tenant = row.tenant, m.version = version, m.at = row.at, m.promoted = promoted
 FOREACH (one IN CASE WHEN promoted THEN [t] ELSE [] END | SET one.modelVersion = version, one.modelSince = row.at)
-FOREACH (one IN CASE WHEN row.drift IS NULL THEN [] ELSE [t] END | SET one.modelDrift = row.drift, one.modelDriftedAt = row.driftedAt)
 RETURN row.i AS i, version, before, promoted;
+
+// models_drifted: notes how recall fares
+UNWIND $rows AS row
+MATCH (t:Tenant {id: row.tenant})
+SET t.modelDrift = row.drift, t.modelDriftedAt = row.driftedAt
+RETURN row.i AS i;
 
 // models_choose: lets one of the kept models, or the prior (version 0), rank from now on
 UNWIND $rows AS row

@@ -66,8 +66,6 @@ class Trained:
     held_back: int
     champion: int
     promote: bool
-    drift: float
-    drifted_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +130,6 @@ async def keep_model(writer: Writer, tenant: str, trained: Trained) -> bool:
         "heldBack": trained.held_back,
     }
     row: Row = {"tenant": tenant, "at": now(), "champion": trained.champion, "promote": trained.promote, "properties": properties}
-    row |= {"drift": trained.drift, "driftedAt": trained.drifted_at}
 
     def settle(results: Results) -> Settled:
         if not results[0]:
@@ -150,6 +147,21 @@ async def keep_model(writer: Writer, tenant: str, trained: Trained) -> bool:
             actor="cairn",
             steps=(Step(_CYPHER["models_add"], (row,)),),
             settle=settle,
+            conflicts=frozenset({"model"}),
+            tags=frozenset({f"{tenant}/ranker"}),
+        )
+    )
+
+
+async def keep_drift(writer: Writer, tenant: str, drift: float, drifted_at: datetime | None) -> None:
+    """Keep how recall fares: worked out from the feedback, so the ledger tells nothing of it."""
+    row: Row = {"tenant": tenant, "drift": drift, "driftedAt": drifted_at}
+    await writer.apply(
+        Change(
+            tenant=tenant,
+            actor="cairn",
+            steps=(Step(_CYPHER["models_drifted"], (row,)),),
+            settle=lambda _results: Settled(answer=None, entries=()),
             conflicts=frozenset({"model"}),
             tags=frozenset({f"{tenant}/ranker"}),
         )

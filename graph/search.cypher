@@ -1,4 +1,4 @@
-// search_candidates: readable memories near a question by terms, meaning, entities or heading; of those by terms also the neighbours in
+// search_candidates: readable memories near a question by terms, meaning, entities, facts that rest on them, or heading; of those by terms also the neighbours in
 // the session. All in one row, and instants as milliseconds: the driver takes long over each row and each date-time
 CALL () {
   WITH 1 AS one WHERE $terms <> ''
@@ -40,6 +40,16 @@ CALL () {
   }
   UNWIND mentioning AS m
   RETURN m, nearness / (1 + log10(size(mentioning))) AS shared, false AS worded
+  UNION ALL
+  UNWIND $resources AS resource
+  MATCH (r:Resource {key: resource})
+  WHERE EXISTS { (r)-[d:DESCRIBED_IN]->() WHERE d.graph IN $graphs } OR EXISTS { (r)-[l]-(:Resource) WHERE l.g IN $graphs }
+  MATCH (f:Fact)
+  WHERE f.tenant = $tenant AND f.subject = r.iri AND f.scope IN $scopes AND f.retractedAt IS NULL
+    AND (f.validFrom IS NULL OR f.validFrom <= $now) AND (f.validTo IS NULL OR f.validTo > $now)
+  MATCH (f)-[:EVIDENCE]->(m:Memory)
+  WITH DISTINCT m ORDER BY m.recordedAt DESC, m.id LIMIT $breadth
+  RETURN m, 0.5 AS shared, false AS worded
 }
 WITH m, sum(shared) AS shared, max(worded) AS worded
 WHERE m.tenant = $tenant AND m.scope IN $scopes AND (m.expiresAt IS NULL OR m.expiresAt > $now)

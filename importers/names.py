@@ -18,7 +18,7 @@ from spacy.language import Language
 from spacy.util import get_installed_models
 
 from ..graph.analysis import fold
-from .languages import is_ordinary
+from ..graph.languages import is_ordinary
 from .ranking import Passage
 from .words import Word, apart, is_shouted, starts_sentence, surface
 

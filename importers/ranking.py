@@ -23,7 +23,7 @@ from functools import lru_cache
 
 from ..graph.analysis import fold
 from ..graph.labels import Kind, Label
-from .languages import is_ordinary
+from ..graph.languages import is_ordinary
 from .words import Word, is_shouted, keys, starts_sentence, surface, words
 
 THRESHOLD = 0.4

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..graph.labels import Label
+from ..graph.languages import guess
 from ..graph.locals import local_entity
 from ..graph.mentions import Mention
 from .gazetteer import Gazetteer, pattern_of
-from .languages import guess
 from .names import SURE, Finder, Found, proper_names
 from .ranking import THRESHOLD, WEAK, Passage, Reading, rank, read
 from .words import apart, words

@@ -8,10 +8,10 @@ from typing import Any
 
 from ..errors import BadInput
 from ..graph.access import Access
-from ..graph.analysis import terms
 from ..graph.changes import content_hash
 from ..graph.database import Database
 from ..graph.instants import now, stamp
+from ..graph.languages import search_terms
 from ..graph.memories import Memory, memories_by_id
 from ..graph.remembering import MAX_MANY, NewMemory, Prepared, check
 from ..graph.remembering import remember as write
@@ -57,9 +57,9 @@ def prepare(memory: Memory, vectors: Vectors) -> Prepared:
     headed = heading(text)
     return Prepared(
         memory,
-        tuple(terms(text)),
+        tuple(search_terms(text)),
         vectors,
-        tuple(dict.fromkeys(terms(headed))) if headed else (),
+        tuple(dict.fromkeys(search_terms(headed))) if headed else (),
         tuple(traits(text)),
     )
 

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..graph.analysis import UNSPACED, name_words, terms
+from ..graph.languages import search_terms
 from ..graph.search import Candidate
 from ..graph.traits import ASKS
 from .forms import Form
@@ -55,7 +56,7 @@ class Measured:
 def measure(asked: Asked, found: Sequence[Candidate], bridges: Vector | None = None) -> Measured:
     """Every feature of every candidate. `bridges` are what `bridging.bridge` found, zeros otherwise."""
     named = _named(asked.text, found)
-    wanted = list(dict.fromkeys(terms(asked.text)))
+    wanted = list(dict.fromkeys(search_terms(asked.text)))
     spoken = {term for name in named for term in terms(name)}
     words = Words([one.terms for one in found], [term for term in wanted if term not in spoken] or wanted)
     before, after = _neighbours(found)
@@ -144,7 +145,7 @@ def _asked_before(found: Sequence[Candidate], asked: frozenset[str], rare: dict[
     values = np.zeros(len(found))
     weight = math.fsum(rare.get(term, 1.0) for term in asked)
     for at, one in enumerate(found):
-        shared = [asked & frozenset(terms(question)) for question in one.asked]
+        shared = [asked & frozenset(search_terms(question)) for question in one.asked]
         if shared and weight:
             values[at] = max(math.fsum(rare.get(term, 1.0) for term in some) / weight for some in shared) ** 2
     return values

@@ -16,7 +16,7 @@ from ..graph.access import Access
 from ..graph.changes import Event
 from ..graph.database import Database
 from ..graph.instants import now
-from ..graph.models import Trained, Unmeasured, examples, keep_examples, keep_model, standing, unmeasured
+from ..graph.models import Trained, Unmeasured, examples, keep_drift, keep_examples, keep_model, standing, unmeasured
 from ..graph.writer import Writer
 from .drift import drift
 from .embedders import Embedders
@@ -100,6 +100,9 @@ class Learner:
         state = await standing(self._database, tenant)
         weights = np.array(now_serving.weights)
         moved = drift([reciprocal([one], weights) for one in stored])
+        drifted_at = state.drifted_at if moved.place is None else state.drifted_at or now()
+        if (round(moved.level, 3), drifted_at) != (state.drift, state.drifted_at):
+            await keep_drift(self._writer, tenant, round(moved.level, 3), drifted_at)
         if not outcome.better:
             return False
         kept = await keep_model(
@@ -114,8 +117,6 @@ class Learner:
                 held_back=outcome.held_back,
                 champion=now_serving.version,
                 promote=not state.pinned,
-                drift=moved.level,
-                drifted_at=now() if moved.place is not None else state.drifted_at,
             ),
         )
         if kept:

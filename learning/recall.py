@@ -17,9 +17,9 @@ from datetime import datetime
 from ..errors import BadInput
 from ..graph.access import Access
 from ..graph.agents import agents_by_id
-from ..graph.analysis import terms
 from ..graph.database import Database
 from ..graph.instants import now
+from ..graph.languages import search_terms
 from ..graph.memories import Kind, Memory, memories_by_id
 from ..graph.search import BREADTH, Candidate, Question, candidates
 from ..graph.vectors import SLOT_A
@@ -137,7 +137,7 @@ async def asked(database: Database, embedders: Embedders, access: Access, reques
     embedding, nearest = (seen.vectors[0], seen.vectors[1:]) if seen else (None, [])
     return Question(
         agent=request.agent,
-        terms=tuple(dict.fromkeys(terms(request.query)))[:_TERMS],
+        terms=tuple(dict.fromkeys(search_terms(request.query)))[:_TERMS],
         embedding=None if embedding is None else tuple(embedding),
         slot=seen.slot if seen else SLOT_A,
         resources=request.resources,

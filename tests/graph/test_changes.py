@@ -62,7 +62,8 @@ WALKED = {
     "supersessions.supersede", "tenants.create_tenant",
 }  # fmt: skip
 BOOKKEEPING = {
-    "communities._apply", "communities._show", "consolidations._change", "expiry.remove_requests", "keys.touch_key", "models.keep_examples",
+    "communities._apply", "communities._show", "consolidations._change", "expiry.remove_requests", "keys.touch_key", "models.keep_drift",
+    "models.keep_examples",
     "refreshes.claim", "refreshes.move", "relinking.finish", "remembering._forgotten_before", "vectors._pass", "vectors.mend",
 }  # fmt: skip
 """These change nothing that the ledger tells of: what is worked out from the rest (communities, vectors, features), who works on that and
@@ -148,7 +149,6 @@ async def test_models(walk: Walk) -> None:
     await create_tenant(writer, access.tenant, ())
     trained = Trained(
         names=["terms"], weights=[1.0], examples=9, figure=0.5, champion_figure=0.4, held_back=2, champion=0, promote=True,
-        drift=0.0, drifted_at=None,
     )  # fmt: skip
     await walk.does(keep_model(writer, access.tenant, trained), "model.train", "model.promote")
     await walk.does(keep_model(writer, access.tenant, trained), "model.train")

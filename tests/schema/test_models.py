@@ -33,7 +33,6 @@ async def trained(cairn: Cairn, champion: int, **weights: float) -> None:
     tenant = cairn.services.settings.tenant
     kept = Trained(
         names=NAMES, weights=values, examples=80, figure=0.9, champion_figure=0.5, held_back=20, champion=champion, promote=True,
-        drift=0.0, drifted_at=None,
     )  # fmt: skip
     assert await keep_model(cairn.services.writer, tenant, kept)
 
@@ -91,3 +90,55 @@ async def test_feedback_counts_at_once_for_the_same_question(client: Client) -> 
     again = (await done(client, RECALL, q="Where do the seals lie?"))["recall"]["hits"][0]["why"]
     assert again["asked"]["value"] == 1
     assert again["used"]["value"] > 0
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "s",
+        "?",
+        "🦭🦭🦭",
+        "‮seals‬",
+        "أين الفقمات؟",
+        "海豹在哪里",
+        "\x00\x01",
+        "a" * 10_000,
+        "seals " * 1_600,
+        '+*:"~^/\\(){}[]',
+        "AND OR NOT",
+    ],
+)
+async def test_any_question_gets_an_answer(client: Client, question: str) -> None:
+    await done(client, 'mutation { registerAgent(input: {id: "ada", name: "Ada"}) { id } }')
+    await done(client, 'mutation { remember(input: {agent: "ada", text: "The seals lie on the rocks. 海豹 🦭"}) { id } }')
+    answer = await client.execute(RECALL, {"q": question})
+    assert not answer.errors or answer.errors[0]["extensions"]["code"] == "BAD_INPUT"
+
+
+@pytest.mark.parametrize("question", ["", "   ", "a" * 10_001])
+async def test_what_is_no_question_is_refused(client: Client, question: str) -> None:
+    answer = await client.execute(RECALL, {"q": question})
+    assert answer.errors[0]["extensions"]["code"] == "BAD_INPUT"
+
+
+async def test_feedback_on_what_was_never_shown_is_refused(client: Client) -> None:
+    await done(client, 'mutation { registerAgent(input: {id: "ada", name: "Ada"}) { id } }')
+    await done(client, 'mutation { remember(input: {agent: "ada", text: "The seals lie on the rocks."}) { id } }')
+    recall = (await done(client, RECALL, q="seals?"))["recall"]
+    for hit in ("", "no-such-memory", "' OR 1=1"):
+        answer = await client.execute(FEEDBACK, {"r": recall["id"], "u": [hit]})
+        assert answer.errors[0]["extensions"]["code"] == "BAD_INPUT"
+    answer = await client.execute(FEEDBACK, {"r": "made up", "u": [recall["hits"][0]["memory"]["id"]]})
+    assert answer.errors[0]["extensions"]["code"] == "BAD_INPUT"
+    assert (await done(client, MODELS))["ranker"]["feedback"] == 0
+
+
+async def test_a_memory_is_found_by_a_fact_that_rests_on_it(client: Client) -> None:
+    await done(client, 'mutation { registerAgent(input: {id: "ada", name: "Ada"}) { id } }')
+    remember = 'mutation R($t: String!) { remember(input: {agent: "ada", text: $t}) { id mentions { entity { iri } } } }'
+    wren = (await done(client, remember, t="The lamp belongs to Wren."))["remember"]["mentions"][0]["entity"]["iri"]
+    evidence = (await done(client, remember, t="The keys hang behind the door."))["remember"]["id"]
+    fact = {"subject": wren, "predicate": "https://example.org/keeps", "object": "keys", "evidence": [evidence], "scope": "agent/ada"}
+    await done(client, "mutation A($i: AssertFactInput!) { assertFact(input: $i) { id } }", i=fact)
+    hits = (await done(client, RECALL, q="What of Wren?"))["recall"]["hits"]
+    assert next(hit for hit in hits if hit["memory"]["id"] == evidence)["why"]["entities"]["value"] > 0

@@ -15,6 +15,8 @@ from typing import cast
 
 import spacy
 
+from .analysis import name_words, terms
+
 SPOKEN = ("en", "fr", "de", "es", "it", "pt", "nl", "sv", "da", "nb", "fi", "pl", "ro", "tr", "hu", "ca", "id", "cs", "ru", "uk")
 """Languages whose function words are counted."""
 
@@ -29,6 +31,7 @@ _SCRIPTS = (
     ("hi", re.compile("[\u0900-\u097f]")),
 )
 _LEAST_EVIDENCE = 2
+_LOOKED_AT = 2_000
 
 
 def guess(words: Iterable[str]) -> str | None:
@@ -55,6 +58,24 @@ def is_ordinary(word: str, language: str | None) -> bool:
     """Whether the lower-case word is a function word, in English or in the language given (a BCP 47 tag)."""
     owners = _owners().get(word, ())
     return "en" in owners or (language is not None and language.partition("-")[0].lower() in owners)
+
+
+def search_terms(text: str) -> list[str]:
+    """The terms by which a text is found, and those of a question that looks for it.
+
+    Those of `analysis.terms`, and for a text that is plainly in another language than English also the stems of that language,
+    without its function words: so a text and a question meet in their own language, and still where a question is too short to tell.
+    """
+    found = terms(text)
+    if text.isascii() and len(found) < _LEAST_EVIDENCE:
+        return found
+    words = name_words(text[:_LOOKED_AT])
+    language = guess(words)
+    if language is None or language == "en" or language not in SPOKEN:
+        return found
+    ordinary = {term for word in set(words) if is_ordinary(word, language) for term in (*terms(word), *terms(word, language))}
+    both = [*terms(text, language), *found]
+    return [term for term in both if term not in ordinary] or found
 
 
 @cache
