@@ -57,7 +57,8 @@ class Candidate:
     """A memory with what recall measures: its terms and its heading's, joined by spaces; its traits; the cosine to the question and
     to the nearest goal (-1 to 1); how near the entities it mentions are to those of the question; the id of the next in its session.
 
-    `asked` are questions of the same agent that it was useful for, `used` is how often anybody found it so. `eligible` is False for
+    `asked` are questions of the same agent that it was useful for (none for who may not read that agent's scope),
+    `used` is how often anybody found it so. `eligible` is False for
     a neighbour that the question's filters leave out. What is hidden from the caller is None.
     """
 
@@ -113,7 +114,7 @@ def _parameters(access: Access, question: Question, scopes: Sequence[str], bread
         "tenant": access.tenant,
         "scopes": list(scopes),
         "graphs": list(access.graphs),
-        "agent": question.agent,
+        "agent": question.agent if agent_scope(question.agent) in access.scopes else None,
         "sessions": "Memory.session" not in access.hidden_fields,
         "terms": "" if headed else lucene_query(access.tenant, scopes, "terms", question.terms),
         "headings": lucene_query(access.tenant, scopes, "heading", question.headings),

@@ -142,3 +142,13 @@ async def test_a_memory_is_found_by_a_fact_that_rests_on_it(client: Client) -> N
     await done(client, "mutation A($i: AssertFactInput!) { assertFact(input: $i) { id } }", i=fact)
     hits = (await done(client, RECALL, q="What of Wren?"))["recall"]["hits"]
     assert next(hit for hit in hits if hit["memory"]["id"] == evidence)["why"]["entities"]["value"] > 0
+
+
+async def test_what_another_agent_asked_is_not_told(client: Client, cairn: Cairn) -> None:
+    await done(client, 'mutation { registerAgent(input: {id: "ada", name: "Ada"}) { id } }')
+    await done(client, 'mutation { remember(input: {agent: "ada", text: "The seals lie on the rocks.", scope: "public"}) { id } }')
+    recall = (await done(client, RECALL, q="Where do the seals lie?"))["recall"]
+    await done(client, FEEDBACK, r=recall["id"], u=[recall["hits"][0]["memory"]["id"]])
+    key = await done(client, 'mutation { createApiKey(input: {principal: "rita", role: "reader"}) { secret } }')
+    answer = await client.execute(RECALL, {"q": "Where do the seals lie?"}, key["createApiKey"]["secret"])
+    assert answer.data["recall"]["hits"][0]["why"]["asked"]["value"] == 0
