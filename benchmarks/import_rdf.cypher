@@ -9,4 +9,5 @@ RETURN count(*) AS gone;
 MATCH (n:Resource) WHERE n.uri IS NOT NULL
 WITH sum(size([name IN keys(n) WHERE name <> 'uri'])) AS values, sum(size(labels(n)) - 1) AS labels
 MATCH (:Resource)-[r]->(:Resource)
-RETURN values + labels + count(r) AS kept;
+WITH values, labels, count(r) AS links
+RETURN values + labels + links AS kept;
