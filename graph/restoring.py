@@ -48,9 +48,11 @@ async def restore(database: Database, file: Path, header: Header, report: Report
     await work.begin()
     try:
         await work.fill(file, header)
-    except CairnError as error:
+    except BaseException as error:
         await work.pause()
-        raise Unavailable(f"the restore failed: {error.message}. {_INCOMPLETE}") from error
+        if isinstance(error, CairnError):
+            raise Unavailable(f"the restore failed: {error.message}. {_INCOMPLETE}") from error
+        raise
     return header.counts
 
 
