@@ -18,7 +18,7 @@ from rich.console import Console
 from .. import __version__
 from ..errors import CairnError
 from ..graph.names import new_id
-from ..graph.progress import shown
+from ..graph.progress import Report, shown
 from ..settings import Settings
 from .client import Client, open_client
 from .operations import operation
@@ -317,6 +317,39 @@ def verify(export_file: Path | None, verifier_key: str | None) -> None:
             return await verify_running(settings(), report)
 
     sys.exit(0 if run(go) else 1)
+
+
+@main.command()
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+def backup(file: Path) -> None:
+    """Back up the whole database, all tenants, into FILE.
+
+    FILE is not encrypted: it holds all that was ever remembered, and the hashes of API keys. Its mode is 0600; keep it safe. The keys
+    in the data directory (ledger.key, operator.key) are not in it: copy ledger.key beside it. Nothing may change meanwhile, so stop
+    `cairn up` before.
+    """
+    from .backing_up import back_up_to
+
+    counts = _with_progress(lambda report: back_up_to(settings(), file, report))
+    click.echo(f"{counts.nodes} nodes and {counts.relationships} relationships are in {file}")
+
+
+@main.command()
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+def restore(file: Path) -> None:
+    """Restore FILE, which `cairn backup` made, into an empty database. Exit code 1, and why, when it can't be done."""
+    from .backing_up import restore_from
+
+    counts = _with_progress(lambda report: restore_from(settings(), file, report))
+    click.echo(f"{counts.nodes} nodes and {counts.relationships} relationships are restored; `cairn verify` checks them")
+
+
+def _with_progress(work: Callable[[Report], Coroutine[Any, Any, T]]) -> T:
+    async def go() -> T:
+        with shown(err) as report:
+            return await work(report)
+
+    return run(go)
 
 
 @main.command()

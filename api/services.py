@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from ..errors import Unauthenticated
 from ..graph.access import Access, Decision
+from ..graph.backups import refuse_incomplete
 from ..graph.changes import Event
 from ..graph.data_dir import write_private
 from ..graph.database import Database, connect
@@ -59,13 +60,14 @@ class Cairn:
 async def open_services(settings: Settings, report: Report = silent) -> AsyncGenerator[Cairn]:
     """Start or reach the servers, bring the schema up to date, and open every part; close them in turn at the end.
 
-    Raises Unavailable when a server can't be had.
+    Raises Unavailable when a server can't be had, or when the database holds part of a backup only.
     """
     async with AsyncExitStack() as stack:
         running = await stack.enter_async_context(servers(settings, report))
         database = await stack.enter_async_context(
             connect(running.neo4j_uri, running.neo4j_user, running.neo4j_password, running.neo4j_database)
         )
+        await refuse_incomplete(database)
         report(Progress("Bringing the schema up to date"))
         await migrate(database)
         name = await graph_name(database)

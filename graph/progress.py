@@ -1,4 +1,4 @@
-"""What a long start is doing, as values, and one way to show them to a person."""
+"""What a long start or another long command is doing, as values, and one way to show them to a person."""
 
 from __future__ import annotations
 
@@ -17,13 +17,16 @@ _LINE_EVERY = 5.0  # seconds between lines about one step, without a terminal
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """One step of a start. `done` of `total` bytes where they can be counted, else both 0."""
+    """One step of a start or another long command. `done` of `total` bytes, or of what `unit` names; both 0 where nothing is counted."""
 
     what: str
     done: int = 0
     total: int = 0
+    unit: str = ""
 
     def __str__(self) -> str:
+        if self.unit and self.total:
+            return f"{self.what}: {self.done:,} of {self.total:,} {self.unit}"
         return f"{self.what}: {self.done / 1e6:.0f} of {self.total / 1e6:.0f} MB" if self.total else self.what
 
 

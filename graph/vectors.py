@@ -110,11 +110,23 @@ async def index_dimensions(database: Database, slot: Slot) -> int | None:
 async def begin(database: Database, holder: str, slots: Slots, model: Model) -> Slots:
     """Make the free set ready for `model`; from then on new memories are written into both. Raises Conflict without the lease."""
     slot = slots.slot.other
+    await _fit_index(database, slot, model)
+    await database.read(_CYPHER["vectors_index_online"], {"name": slot.index, "seconds": _INDEX_SECONDS})
+    return await _turn(database, "vectors_begin", holder, slot, {"name": model.name, "dimensions": model.dimensions})
+
+
+async def fit_indexes(database: Database) -> None:
+    """Make the sets' indexes as long as their vectors are, where they are not: after vectors came from another database."""
+    slots = await read_slots(database)
+    await _fit_index(database, slots.slot, slots.serving)
+    if slots.filling is not None:
+        await _fit_index(database, slots.slot.other, slots.filling)
+
+
+async def _fit_index(database: Database, slot: Slot, model: Model) -> None:
     if await index_dimensions(database, slot) != model.dimensions:
         await _write(database, "vectors_index_drop", {"name": slot.index})
         await _write(database, f"vectors_index_{slot.id}", {"dimensions": model.dimensions})
-    await database.read(_CYPHER["vectors_index_online"], {"name": slot.index, "seconds": _INDEX_SECONDS})
-    return await _turn(database, "vectors_begin", holder, slot, {"name": model.name, "dimensions": model.dimensions})
 
 
 async def switch(database: Database, holder: str, slots: Slots) -> Slots:

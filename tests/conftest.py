@@ -63,6 +63,30 @@ def shared_data() -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def own_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+    """Servers of a module's own, for what concerns a whole database, which other tests use too."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("CAIRN_NEO4J_URI", "CAIRN_REDIS_URL", "CAIRN_NEO4J_PASSWORD", "CAIRN_NEO4J_USER"):
+            patch.delenv(name, raising=False)
+        settings = Settings(data_dir=tmp_path_factory.mktemp("own"), neo4j_heap="512m", neo4j_page_cache="64m")
+        with start_blocking_portal("asyncio") as portal, portal.wrap_async_context_manager(start_servers(settings)) as running:
+            yield running
+
+
+@pytest.fixture
+def own_settings(own_servers: Servers, tenant: str, tmp_path: Path) -> Settings:
+    """Settings for a Cairn on those servers."""
+    return Settings(
+        data_dir=tmp_path / "data",
+        tenant=tenant,
+        neo4j_uri=own_servers.neo4j_uri,
+        neo4j_user=own_servers.neo4j_user,
+        neo4j_password=SecretStr(own_servers.neo4j_password) if own_servers.neo4j_password is not None else None,
+        redis_url=own_servers.redis_url,
+    )
+
+
 @pytest.fixture(scope="session")
 def migrated(servers: Servers) -> Servers:
     """The servers, with the schema up to date."""

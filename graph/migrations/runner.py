@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
+from collections.abc import Collection
 from hashlib import sha256
 from importlib.resources import files
 
@@ -20,6 +21,8 @@ from ..statements import Statement, parse
 
 log = logging.getLogger("cairn.migrations")
 _LOCK_SECONDS = 120
+_GRAPH = "graph"
+"""Among the migrations' nodes, the one that names the graph."""
 
 
 def available() -> list[tuple[str, str]]:
@@ -35,8 +38,10 @@ def available() -> list[tuple[str, str]]:
     return found
 
 
-async def migrate(database: Database, patience: float = 120.0) -> list[str]:
+async def migrate(database: Database, patience: float = 120.0, only: Collection[str] | None = None) -> list[str]:
     """Bring the schema up to date and wait until its indexes are online. Returns the ids of the migrations applied here.
+
+    With `only`, no others than these are applied: for data that comes from a time before the others.
 
     Raises Internal when an applied migration's text was changed afterwards, Unavailable when the lock or the indexes are not
     ready within `patience` seconds.
@@ -50,11 +55,16 @@ async def migrate(database: Database, patience: float = 120.0) -> list[str]:
             raise Unavailable("another replica has been migrating the schema for too long; look at its log, then start again")
         await asyncio.sleep(0.25)
     try:
-        applied = await _apply(database, lock)
+        done = await _apply(database, lock, only)
         await _await_indexes(database, lock["indexes_pending"], deadline)
     finally:
         await _write(database, lock["lock_free"], {"holder": holder})
-    return applied
+    return done
+
+
+async def applied(database: Database) -> list[str]:
+    """The ids of the migrations that this database has had, in order; none where Cairn has never been."""
+    return sorted(row["id"] for row in await database.read(_lock_statements()["migrations_done"]) if row["id"] != _GRAPH)
 
 
 async def graph_name(database: Database) -> str:
@@ -62,10 +72,12 @@ async def graph_name(database: Database) -> str:
     return str((await _write(database, _lock_statements()["graph_name"], {}))[0]["name"])
 
 
-async def _apply(database: Database, lock: dict[str, Statement]) -> list[str]:
+async def _apply(database: Database, lock: dict[str, Statement], only: Collection[str] | None) -> list[str]:
     done = {row["id"]: row["sum"] for row in await database.read(lock["migrations_done"])}
-    applied: list[str] = []
+    new: list[str] = []
     for name, text in available():
+        if only is not None and name not in only:
+            continue
         digest = sha256(text.encode("utf-8")).hexdigest()
         if name in done:
             if done[name] != digest:
@@ -75,8 +87,8 @@ async def _apply(database: Database, lock: dict[str, Statement]) -> list[str]:
             await _write(database, statement, {})
         await _write(database, lock["migration_record"], {"id": name, "sum": digest})
         log.info("applied migration %s", name)
-        applied.append(name)
-    return applied
+        new.append(name)
+    return new
 
 
 async def _await_indexes(database: Database, pending: Statement, deadline: float) -> None:

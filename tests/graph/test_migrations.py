@@ -74,7 +74,7 @@ async def test_a_migration_that_was_changed_is_refused(database: Database, name:
 async def test_a_lock_that_another_holds_is_waited_for_and_then_reported(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     entered, leave = asyncio.Event(), asyncio.Event()
 
-    async def busy(_database: Database, _lock: object) -> list[str]:
+    async def busy(_database: Database, _lock: object, _only: object) -> list[str]:
         entered.set()
         await leave.wait()
         return []

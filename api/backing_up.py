@@ -1,0 +1,47 @@
+"""`cairn backup` and `cairn restore`: they work on the database itself, so on the machine and with the settings of its Cairn."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from ..errors import BadInput, Unavailable
+from ..graph.backup_file import Counts, whole
+from ..graph.backups import back_up
+from ..graph.database import Database, connect
+from ..graph.progress import Progress, Report
+from ..graph.restoring import restore
+from ..graph.servers import servers
+from ..settings import Settings
+from .presence import running_url
+
+
+async def back_up_to(settings: Settings, file: Path, report: Report) -> Counts:
+    """Back up the database that the settings name, or the embedded one, to `file`. Raises what `back_up` and `_database` do."""
+    async with _database(settings, report) as database:
+        return await back_up(database, file, report)
+
+
+async def restore_from(settings: Settings, file: Path, report: Report) -> Counts:
+    """Restore `file` into the database that the settings name, or the embedded one. Raises what `restore` and `_database` do."""
+    report(Progress("Checking the file"))
+    header = whole(file)  # before a server is started, or a data directory made, for nothing
+    async with _database(settings, report) as database:
+        return await restore(database, file, header, report)
+
+
+@asynccontextmanager
+async def _database(settings: Settings, report: Report) -> AsyncGenerator[Database]:
+    """The settings' database. Raises BadInput when they name a Cairn elsewhere, Unavailable when a running Cairn has the servers."""
+    if settings.url is not None:
+        raise BadInput("CAIRN_URL names a Cairn elsewhere; back up and restore on the machine it runs on, with its settings")
+    url = running_url(settings.data_dir)
+    if url is not None and (settings.neo4j_uri is None or settings.redis_url is None):
+        raise Unavailable(f"Cairn is running at {url} and has the servers in {settings.data_dir}; stop it, then try again")
+    async with (
+        servers(settings, report) as running,
+        connect(running.neo4j_uri, running.neo4j_user, running.neo4j_password, running.neo4j_database) as database,
+    ):
+        await database.ping()
+        yield database
