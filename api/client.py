@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -84,8 +84,12 @@ def _raised(error: dict[str, Any]) -> CairnError:
 
 
 @asynccontextmanager
-async def open_client(settings: Settings, report: Report = silent) -> AsyncGenerator[Client]:
+async def open_client(
+    settings: Settings, report: Report = silent, told: Callable[[str], None] = lambda _key: None
+) -> AsyncGenerator[Client]:
     """A client for the Cairn of this data directory: the running one, or else one opened here and closed at the end.
+
+    `told` hears the first administrator's key when this is the first time that Cairn is opened: it is never told again.
 
     `CAIRN_URL` names one elsewhere, with `CAIRN_TOKEN`. Raises Unavailable when none can be reached or opened.
     """
@@ -99,6 +103,8 @@ async def open_client(settings: Settings, report: Report = silent) -> AsyncGener
     from .services import open_services
 
     async with open_services(settings, report) as cairn:
+        if cairn.first_key is not None:
+            told(cairn.first_key)
         transport = httpx.ASGITransport(create_app(cairn))
         async with httpx.AsyncClient(transport=transport, base_url="http://cairn.local", timeout=None) as http:  # noqa: S113 no network is between
             yield Client(http, "http://cairn.local/graphql", token or operator_key(settings.data_dir))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import sys
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack
@@ -13,6 +14,7 @@ from typing import Any, TypeVar
 import anyio
 import click
 from pydantic import ValidationError
+from pydantic_settings import SettingsError
 from rich.console import Console
 
 from .. import __version__
@@ -38,6 +40,11 @@ def settings(**overrides: Any) -> Settings:
             name = "CAIRN_" + "_".join(str(part) for part in problem["loc"]).upper()
             err.print(f"{name}: {problem['msg']}", highlight=False, markup=False)
         sys.exit(2)
+    except SettingsError as error:
+        field = re.search(r'field "(\w+)"', str(error))
+        name = f"CAIRN_{field[1].upper()}" if field else "a setting"
+        err.print(f'{name} must be a JSON list, such as ["/data", "/srv/rdf"]', highlight=False, markup=False)
+        sys.exit(2)
 
 
 def run(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
@@ -56,7 +63,7 @@ def with_client(work: Callable[[Client], Awaitable[T]]) -> T:
 
     async def go() -> T:
         with shown(err) as report:
-            async with open_client(settings(), report) as client:
+            async with open_client(settings(), report, _tell_first_key) as client:
                 return await work(client)
 
     return run(go)
@@ -106,8 +113,13 @@ def up(host: str | None, port: int | None, workers: int) -> None:
 
 def _ready(url: str, first_key: str | None) -> None:
     if first_key is not None:
-        click.echo(f"The first administrator's API key, shown only now: {first_key}")
+        _tell_first_key(first_key, err=False)
     click.echo(f"Cairn is ready: {url}/graphql")
+
+
+def _tell_first_key(key: str, *, err: bool = True) -> None:
+    """On the error output unless told otherwise, so that what a command answers stays what it is."""
+    click.echo(f"The first administrator's API key, shown only now: {key}", err=err)
 
 
 @main.command()
@@ -140,6 +152,8 @@ def demo(once: bool) -> None:
                     running = await stack.enter_async_context(serving(chosen.model_copy(update={"port": _free(chosen)}), report))
             else:
                 running = None
+            if running is not None and running.cairn.first_key is not None:
+                _tell_first_key(running.cairn.first_key)
             await play(await stack.enter_async_context(open_client(chosen)), out)
             if stay and running is not None:
                 out.print("Cairn stays up until Ctrl-C.")
@@ -168,7 +182,9 @@ def import_(source: str, graph: str | None, format_: str | None) -> None:
     from .importing import import_source
 
     done = with_client(lambda client: import_source(client, settings(), source, graph, format_, err))
-    click.echo(f"{done['triplesRead']} triples read, {done['triplesAdded']} added, {done['triplesRemoved']} removed in {done['graph']}")
+    names_graphs = not {"nq", "trig", "jsonld"}.isdisjoint((format_, *source.rsplit(".", 2)[1:]))
+    where = f"{done['graph']} and the graphs that the document names" if names_graphs else done["graph"]
+    click.echo(f"{done['triplesRead']} triples read, {done['triplesAdded']} added, {done['triplesRemoved']} removed in {where}")
 
 
 @main.command()

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 
 from redis.asyncio import Redis
+from redis.exceptions import RedisError
 from rich.console import Console
 
 from ..errors import CairnError, Unavailable
@@ -67,7 +68,7 @@ async def _redis(settings: Settings) -> str:
         redis = await stack.enter_async_context(Redis.from_url(settings.redis_url, socket_connect_timeout=2))  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
         try:
             await redis.ping()  # pyright: ignore[reportUnknownMemberType, reportGeneralTypeIssues]
-        except OSError as error:
+        except (OSError, RedisError) as error:
             raise Unavailable("CAIRN_REDIS_URL does not answer; Cairn works without it, slower") from error
     return "answers at CAIRN_REDIS_URL"
 

@@ -14,6 +14,7 @@ _QUESTION_END = re.compile(r"[?？؟;]\W*$")
 _MARKED = re.compile(r"\s*#{1,6}\s+(?P<heading>\S[^\n]*)\n")
 _COLON = re.compile(r"\s*(?P<heading>[^:：.。?？!！;\n]{2,80})[:：]\s*\S")
 _LINE = re.compile(r"\s*(?P<heading>[^\n.。?？!！,;:]{2,80})\n\s*\S")
+_FEW, _SMALL = 3, 4
 _ASIDE = re.compile(r"\s*\([^)]*\)")
 _TIMES = re.compile(
     r"\b(?:yesterday|today|tonight|tomorrow|ago|last|next|this (?:week|month|year|morning|weekend)"
@@ -35,14 +36,21 @@ _NAMES = re.compile(r"(?<=[^\W\d_A-Z,;] )[^\W\d_a-z]\w*[a-z]")
 def heading(text: str) -> str | None:
     """What the text's heading says it is about, asides in brackets left out; None where it begins without one.
 
-    A heading is a first line that is marked with `#` or is short and no sentence, or what stands before the first colon, when more
-    than twice as much text follows.
+    A heading is a first line that is marked with `#` or is short and no sentence, or what stands before the first colon and could be a
+    name: of at most three words, or with capitals but for its small words. More than twice as much text must follow.
     """
     for pattern in (_MARKED, _COLON, _LINE):
         match = pattern.match(text)
-        if match is not None and len(match["heading"]) <= _LONGEST_HEADING and len(text) > 2.5 * len(match["heading"]):
+        if match is None or len(match["heading"]) > _LONGEST_HEADING or len(text) <= 2.5 * len(match["heading"]):
+            continue
+        if pattern is not _COLON or _could_name(match["heading"]):
             return _ASIDE.sub("", match["heading"]).strip() or None
     return None
+
+
+def _could_name(words: str) -> bool:
+    found = _ASIDE.sub("", words).split()
+    return len(found) <= _FEW or all(not word[0].islower() or len(word) <= _SMALL for word in found)
 
 
 def traits(text: str) -> list[str]:

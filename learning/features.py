@@ -118,14 +118,15 @@ def _neighbours(found: Sequence[Candidate]) -> tuple[NDArray[np.intp], NDArray[n
 
 
 def _topics(found: Sequence[Candidate], own: Vector) -> Vector:
-    """For each candidate how well its session answers: the mean of the three best in it. Zero where no sessions differ."""
-    sessions: dict[str | None, list[float]] = defaultdict(list)
+    """For each candidate how well its session answers: the mean of the three best in it; what has no session, like the mean of all."""
+    sessions: dict[str, list[float]] = defaultdict(list)
     for one, score in zip(found, own.tolist(), strict=True):
-        sessions[one.session].append(score)
-    if len(sessions) < 2:
-        return np.zeros(len(found))
+        if one.session is not None:
+            sessions[one.session].append(score)
     best = {session: sum(sorted(scores)[-_TOPIC:]) / min(_TOPIC, len(scores)) for session, scores in sessions.items()}
-    return np.array([best[one.session] for one in found])
+    known = [best[one.session] for one in found if one.session is not None]
+    middle = sum(known) / len(known) if known else 0.0
+    return np.array([middle if one.session is None else best[one.session] for one in found])
 
 
 def _about(found: Sequence[Candidate], asked: frozenset[str], rare: dict[str, float]) -> Vector:
