@@ -15,6 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
 
+import anyio
 import httpx
 
 from benchmarks.cache import served
@@ -79,7 +80,7 @@ def main() -> int:
     parser.add_argument("--labels", type=int, default=20_000)
     parser.add_argument("--memories", type=int, default=5_000)
     parser.add_argument("--callers", type=int, default=4)
-    return asyncio.run(run(parser.parse_args()))
+    return anyio.run(run, parser.parse_args(), backend_options={"use_uvloop": sys.platform != "win32"})  # as `cairn up` does
 
 
 if __name__ == "__main__":

@@ -18,6 +18,8 @@ from statistics import median, quantiles
 from tempfile import TemporaryDirectory
 from time import perf_counter
 
+import anyio
+
 from cairn.api.services import Cairn, open_services
 from cairn.graph.access import Access
 from cairn.graph.agents import register_agent
@@ -109,7 +111,7 @@ def main() -> int:
     parser.add_argument("--memories", type=int, default=10_000)
     parser.add_argument("--callers", type=int, default=16)
     parser.add_argument("--rounds", type=int, default=40)
-    return asyncio.run(run(parser.parse_args()))
+    return anyio.run(run, parser.parse_args(), backend_options={"use_uvloop": sys.platform != "win32"})  # as `cairn up` does
 
 
 if __name__ == "__main__":
