@@ -16,14 +16,10 @@ from tempfile import TemporaryDirectory
 from time import perf_counter
 
 import anyio
-import httpx
 
-from benchmarks.cache import served
 from benchmarks.linking import make_names, make_texts
-from benchmarks.recall import REGISTER, REMEMBER, Api
-from cairn.api.app import create_app
-from cairn.api.presence import operator_key
-from cairn.api.services import Cairn, open_services
+from benchmarks.recall import REGISTER, REMEMBER, opened
+from cairn.api.services import Cairn
 from cairn.graph.names import new_id
 from cairn.importers.jobs import Wish
 from cairn.settings import Settings
@@ -51,24 +47,21 @@ async def run(options: argparse.Namespace) -> int:
     texts = [text for text, _ in make_texts(options.memories + 4 * _PART, names, chance)]
     with TemporaryDirectory() as folder:
         settings = Settings(data_dir=Path(folder, "data"), tenant=f"bench-{new_id().lower()}", port=0)
-        async with open_services(settings) as cairn, served(create_app(cairn), settings) as url:
+        async with opened(settings) as (cairn, api):
             await import_names(cairn, Path(folder), names)
-            headers = {"authorization": f"Bearer {operator_key(settings.data_dir)}"}
-            async with httpx.AsyncClient(base_url=url, headers=headers, timeout=120) as http:
-                api = Api(http)
-                await api.do(REGISTER, id="tern", name="Tern")
-                parts = [texts[start : start + _PART] for start in range(0, len(texts), _PART)]
-                waiting = iter([[{"agent": "tern", "text": text, "session": f"s{n}"} for text in part] for n, part in enumerate(parts)])
+            await api.do(REGISTER, id="tern", name="Tern")
+            parts = [texts[start : start + _PART] for start in range(0, len(texts), _PART)]
+            waiting = iter([[{"agent": "tern", "text": text, "session": f"s{n}"} for text in part] for n, part in enumerate(parts)])
 
-                async def call() -> None:
-                    for part in waiting:
-                        await api.do(REMEMBER, input=part)
+            async def call() -> None:
+                for part in waiting:
+                    await api.do(REMEMBER, input=part)
 
-                for _ in range(4):  # warms up, and lets the names be read
-                    await api.do(REMEMBER, input=next(waiting))
-                start = perf_counter()
-                await asyncio.gather(*(call() for _ in range(options.callers)))
-                seconds = perf_counter() - start
+            for _ in range(4):  # warms up, and lets the names be read
+                await api.do(REMEMBER, input=next(waiting))
+            start = perf_counter()
+            await asyncio.gather(*(call() for _ in range(options.callers)))
+            seconds = perf_counter() - start
     rate = options.memories / seconds
     print(f"{options.memories:,} memories beside {options.labels:,} names: {rate:,.0f} a second (at least {WANTED:,} wanted)")
     return int(rate < WANTED)

@@ -17,7 +17,8 @@ import math
 import random
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean, median, quantiles
@@ -32,7 +33,7 @@ from dateparser import parse as parse_time
 from benchmarks.cache import served
 from cairn.api.app import create_app
 from cairn.api.presence import operator_key
-from cairn.api.services import open_services
+from cairn.api.services import Cairn, open_services
 from cairn.graph.analysis import terms
 from cairn.graph.names import new_id
 from cairn.learning.embedding import Embedder
@@ -134,6 +135,15 @@ class Api:
         return found
 
 
+@asynccontextmanager
+async def opened(settings: Settings) -> AsyncGenerator[tuple[Cairn, Api]]:
+    """A Cairn and its API, served as `cairn up` serves it, for whoever owns the data directory."""
+    async with open_services(settings) as cairn, served(create_app(cairn), settings) as url:
+        headers = {"authorization": f"Bearer {operator_key(settings.data_dir)}"}
+        async with httpx.AsyncClient(base_url=url, headers=headers, timeout=120) as http:
+            yield cairn, Api(http)
+
+
 def remembered(agent: str, item: dict[str, Any]) -> dict[str, Any]:
     """An item as an input of `remember`."""
     at = (
@@ -198,10 +208,8 @@ async def run(files: Sequence[Path], embedder: str, feedback: bool, noise: float
         for file in files:
             data = json.loads(file.read_text(encoding="utf-8"))
             settings = Settings(data_dir=Path(folder, file.stem), tenant=f"bench-{new_id().lower()}", port=0, embedder=embedder)
-            async with open_services(settings) as cairn, served(create_app(cairn), settings) as url:
-                headers = {"authorization": f"Bearer {operator_key(settings.data_dir)}"}
-                async with httpx.AsyncClient(base_url=url, headers=headers, timeout=120) as http:
-                    await play(Api(http), data, cairn.services.embedders.configured, feedback, noise)
+            async with opened(settings) as (cairn, api):
+                await play(api, data, cairn.services.embedders.configured, feedback, noise)
 
 
 def main() -> None:

@@ -17,13 +17,8 @@ from statistics import mean
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import httpx
-
-from benchmarks.cache import served
-from benchmarks.recall import FILES, SHOWN, Answer, Api
-from cairn.api.app import create_app
-from cairn.api.presence import operator_key
-from cairn.api.services import Cairn, open_services
+from benchmarks.recall import FILES, SHOWN, Answer, Api, opened
+from cairn.api.services import Cairn
 from cairn.graph.names import new_id
 from cairn.learning.features import NAMES
 from cairn.learning.ranking import Model, distinct, order
@@ -84,10 +79,8 @@ async def run(files: list[Path]) -> None:
         for file in files:
             data = json.loads(file.read_text(encoding="utf-8"))
             settings = Settings(data_dir=Path(folder, file.stem), tenant=f"bench-{new_id().lower()}", port=0)
-            async with open_services(settings) as cairn, served(create_app(cairn), settings) as url:
-                headers = {"authorization": f"Bearer {operator_key(settings.data_dir)}"}
-                async with httpx.AsyncClient(base_url=url, headers=headers, timeout=120) as http:
-                    columns[data["name"]] = await play(cairn, Api(http), data)
+            async with opened(settings) as (cairn, api):
+                columns[data["name"]] = await play(cairn, api, data)
     print("| | " + " | ".join(f"{name} R@10 | MRR" for name in columns) + " |")
     print("| --- |" + " --- | --- |" * len(columns))
     for side in SIDES:

@@ -57,7 +57,7 @@ MATCH (f:Feedback)
 WHERE f.tenant = $tenant AND f.example IS NULL
 WITH f ORDER BY f.tenant, f.at LIMIT $limit
 RETURN f.key AS key, f.hash AS hash, f.principal AS principal, f.agent AS agent, f.recall AS recall, f.query AS query,
-       COLLECT { MATCH (f)-[:USEFUL]->(m:Memory) RETURN m.id } AS useful, COLLECT { MATCH (f)-[:USELESS]->(m:Memory) RETURN m.id } AS useless;
+       COLLECT { MATCH (f)-[:USEFUL]->(m:Memory) RETURN m.id } AS useful;
 
 // feedback_measured: keeps the features that the hits of a feedback had; an empty one is never asked for again
 UNWIND $rows AS row

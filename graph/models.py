@@ -79,7 +79,6 @@ class Unmeasured:
     recall: str
     query: str
     useful: tuple[str, ...]
-    useless: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +217,6 @@ async def unmeasured(database: Database, tenant: str, limit: int) -> list[Unmeas
             row["recall"],
             row["query"],
             tuple(row["useful"]),
-            tuple(row["useless"]),
         )
         for row in rows
     ]

@@ -27,7 +27,7 @@ BREADTH = 100
 """Memories that the full-text index is asked for; the vector index half of it. More hardly find more, and cost."""
 _CLAUSES = 900
 """Lucene refuses a query of more than 1,024 clauses; more scopes than this are searched in several queries."""
-_OWN = "agent/"
+_OWN = agent_scope("")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -66,7 +66,6 @@ class Candidate:
     terms: str
     heading: str
     traits: tuple[str, ...]
-    agent: str
     speaker: str | None
     session: str | None
     next: str | None
@@ -133,8 +132,8 @@ def _parameters(access: Access, question: Question, scopes: Sequence[str], bread
 
 
 def _candidate(values: Sequence[Any], kind: str, access: Access, question: Question) -> Candidate:
-    id, terms, heading, traits, agent, speaker, session, following, importance = values[:9]
-    occurred_at, superseded, cosine, goals, shared, asked, used = values[9:]
+    id, terms, heading, traits, speaker, session, following, importance = values[:8]
+    occurred_at, superseded, cosine, goals, shared, asked, used = values[8:]
     occurred, hidden = _instant(occurred_at), access.hidden_fields
     shown = hidden.isdisjoint({"Memory.speaker", "Memory.session"})
     eligible = (
@@ -143,7 +142,7 @@ def _candidate(values: Sequence[Any], kind: str, access: Access, question: Quest
         and (question.before is None or occurred < question.before)
     )
     return Candidate(
-        id, terms or "", heading or "", tuple(traits or ()), agent,
+        id, terms or "", heading or "", tuple(traits or ()),
         None if "Memory.speaker" in hidden else speaker,
         None if "Memory.session" in hidden else session,
         following, importance, occurred, superseded and shown, cosine, goals, shared, tuple(asked), used, eligible,

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..graph.search import Candidate
-from .words import Vector
+from .words import Vector, rarity
 
 FIRST = 5
 """Memories found first that bridges start from."""
@@ -46,7 +46,8 @@ def bridge(found: Sequence[Candidate], first: Sequence[Candidate], scores: Seque
         heading = frozenset(one.heading.split())
         if not heading:
             continue
-        weights = {word: math.log1p((len(found) - having[word] + 0.5) / (having[word] + 0.5)) for word in heading}
+        rare = rarity(np.array([having[word] for word in heading], dtype=np.intp), len(found))
+        weights = dict(zip(heading, rare.tolist(), strict=True))
         total = math.fsum(weights.values())
         for start, text, score in zip(first, texts, scores, strict=True):
             new = (heading & text) - asked

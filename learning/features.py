@@ -46,19 +46,20 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """The candidates' features: one row a candidate, one column a name. `terms` are the question's, `weights` their rarity."""
+    """The candidates' features: one row a candidate, one column a name. `terms` are the question's."""
 
     values: Vector
     terms: frozenset[str]
-    rarity: dict[str, float]
 
 
 def measure(asked: Asked, found: Sequence[Candidate], bridges: Vector | None = None) -> Measured:
     """Every feature of every candidate. `bridges` are what `bridging.bridge` found, zeros otherwise."""
-    named = _named(asked.text, found)
-    wanted = list(dict.fromkeys(search_terms(asked.text)))
+    speakers = [" ".join(name_words(one.speaker)) if one.speaker else "" for one in found]
+    named = _named(asked.text, speakers)
+    wanted = dict.fromkeys(search_terms(asked.text))
+    sought = frozenset(wanted)
     spoken = {term for name in named for term in terms(name)}
-    words = Words([one.terms for one in found], [term for term in wanted if term not in spoken] or wanted)
+    words = Words([one.terms for one in found], [term for term in wanted if term not in spoken] or list(wanted))
     before, after = _neighbours(found)
     own = words.scores()
     cosines = np.array([one.cosine for one in found])
@@ -72,8 +73,8 @@ def measure(asked: Asked, found: Sequence[Candidate], bridges: Vector | None = N
         "meaning": standardised(cosines),
         "nearby": standardised(around[before] + around[after]),
         "topic": standardised(_topics(found, own)),
-        "speaker": np.array([float(_speaker(one) in named) for one in found]),
-        "about": _about(found, frozenset(wanted), rare),
+        "speaker": np.array([float(name in named) for name in speakers]),
+        "about": _about(found, sought, rare),
         "bridge": np.zeros(len(found)) if bridges is None else bridges,
         "entities": np.array([one.shared / (1.0 + one.shared) for one in found]),
         "answer": np.array([min(1.0, sum(part for trait, part in asked.form.wanted if trait in one.traits)) for one in found]),
@@ -84,26 +85,22 @@ def measure(asked: Asked, found: Sequence[Candidate], bridges: Vector | None = N
         "importance": np.array([one.importance for one in found]),
         "recency": np.array([_recency(one, asked.at) for one in found]),
         "used": np.array([min(1.0, math.log1p(one.used) / math.log1p(_MOST_USED)) for one in found]),
-        "asked": _asked_before(found, frozenset(wanted), rare),
+        "asked": _asked_before(found, sought, rare),
         "current": np.array([-1.0 if one.superseded and not asked.form.past else 0.0 for one in found]),
     }
-    return Measured(np.column_stack([columns[name] for name in NAMES]).reshape(len(found), len(NAMES)), frozenset(wanted), rare)
+    return Measured(np.column_stack([columns[name] for name in NAMES]).reshape(len(found), len(NAMES)), sought)
 
 
-def _named(question: str, found: Sequence[Candidate]) -> set[str]:
-    """The candidates' speakers, folded, whom the question names by their whole or first name."""
+def _named(question: str, speakers: Sequence[str]) -> set[str]:
+    """The speakers, as `name_words` spells them, whom the question names by their whole or first name."""
     asked = f" {' '.join(name_words(question))} "
-    return {name for name in {_speaker(one) for one in found} if name and any(_stands(part, asked) for part in (name, name.split()[0]))}
+    return {name for name in set(speakers) if name and any(_stands(part, asked) for part in (name, name.split()[0]))}
 
 
 def _stands(name: str, asked: str) -> bool:
     if name[0] in UNSPACED or not name.isascii():
         return len(name) > 1 and name in asked
     return len(name) > 1 and f" {name} " in asked
-
-
-def _speaker(one: Candidate) -> str:
-    return " ".join(name_words(one.speaker)) if one.speaker else ""
 
 
 def _neighbours(found: Sequence[Candidate]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
@@ -145,8 +142,9 @@ def _asked_before(found: Sequence[Candidate], asked: frozenset[str], rare: dict[
     """How like the question is to one that the candidate was useful for: the shared terms' part of it, by rarity and squared."""
     values = np.zeros(len(found))
     weight = math.fsum(rare.get(term, 1.0) for term in asked)
+    known = {question: asked.intersection(search_terms(question)) for question in {question for one in found for question in one.asked}}
     for at, one in enumerate(found):
-        shared = [asked & frozenset(search_terms(question)) for question in one.asked]
+        shared = [known[question] for question in one.asked]
         if shared and weight:
             values[at] = max(math.fsum(rare.get(term, 1.0) for term in some) / weight for some in shared) ** 2
     return values

@@ -24,7 +24,7 @@ AT = datetime(2026, 6, 17, tzinfo=UTC)
 
 def one(id: str, text: str, **values: Any) -> Candidate:
     known: dict[str, Any] = {
-        "id": id, "terms": " ".join(terms(text)), "heading": "", "traits": tuple(traits(text)), "agent": "ada", "speaker": None,
+        "id": id, "terms": " ".join(terms(text)), "heading": "", "traits": tuple(traits(text)), "speaker": None,
         "session": None, "next": None, "importance": 0.5, "occurred_at": AT, "superseded": False, "cosine": 0.0, "goals": 0.0,
         "shared": 0.0, "asked": (), "used": 0, "eligible": True,
     }  # fmt: skip
