@@ -16,6 +16,7 @@ import pluggy
 from .errors import BadInput, Unavailable
 
 if TYPE_CHECKING:
+    from .graph.master import MasterKey
     from .learning.embedding import Embedder
     from .learning.extraction import Extractor
     from .settings import Settings
@@ -39,6 +40,10 @@ class Hooks:
     @hookspec
     def cairn_extractors(self) -> Mapping[str, Factory[Extractor]]:  # pyright: ignore[reportReturnType]
         """What reads facts out of texts, for `CAIRN_EXTRACTOR`."""
+
+    @hookspec
+    def cairn_master_keys(self) -> Mapping[str, Factory[MasterKey]]:  # pyright: ignore[reportReturnType]
+        """What keeps the master key and wraps the tenants' keys with it, such as a KMS, for `CAIRN_MASTER_KEY`."""
 
 
 def load_plugins(*own: object) -> pluggy.PluginManager:

@@ -54,6 +54,14 @@ class Settings(BaseSettings):
     )
     redis_memory: str = Field(default="256mb", pattern=r"^\d+(kb|mb|gb)$", description="How much memory the embedded Redis may use.")
 
+    encryption: bool = Field(
+        default=True, description="Whether the data of new tenants is encrypted at rest; an administrator can turn it on and off for each."
+    )
+    master_key: str = Field(default="file", description="What keeps the master key: file, or a plugin's name.")
+    master_key_file: Path | None = Field(
+        default=None, description="The file with the master keys for `file`; `master.key` in the data directory when unset."
+    )
+
     cache_ttl: float = Field(default=300.0, gt=0, description="Seconds after which a cached answer is dropped even when nothing changed.")
     policy_staleness: float = Field(
         default=0.5,

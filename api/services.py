@@ -14,6 +14,7 @@ from ..graph.changes import Event
 from ..graph.data_dir import write_private
 from ..graph.database import Database, connect
 from ..graph.imports import Import
+from ..graph.keyring import Keyring
 from ..graph.keys import make_key, store_key
 from ..graph.migrations.runner import graph_name, migrate
 from ..graph.progress import Progress, Report, silent
@@ -40,6 +41,7 @@ from ..schema.fields import hideable_fields
 from ..settings import Settings
 from .epochs import Epochs, open_epochs
 from .events import Events, open_events
+from .masters import master_key
 from .presence import OPERATOR_KEY, operator_key
 from .tasks import end
 
@@ -68,6 +70,7 @@ async def open_services(settings: Settings, report: Report = silent) -> AsyncGen
             connect(running.neo4j_uri, running.neo4j_user, running.neo4j_password, running.neo4j_database)
         )
         await refuse_incomplete(database)
+        database.keyring = Keyring(database, master_key(settings), sealing=settings.encryption)
         report(Progress("Bringing the schema up to date"))
         await migrate(database)
         name = await graph_name(database)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -11,8 +12,10 @@ from .access import Access
 from .changes import Change, Entry, Event, Results, Settled, Step, content_hash, idempotency
 from .database import Database, Row
 from .instants import now
+from .keyring import Held, agent_subject, sealer_for
 from .names import agent_scope, check_id, check_name, key
 from .pages import Page, check_first, decode, encode, page
+from .sealing import Sealed, as_stored, opened
 from .statements import load
 from .writer import Writer
 
@@ -29,9 +32,9 @@ class Agent:
     goals: tuple[str, ...]
 
 
-def agent_hash(id: str, name: str, goals: Sequence[str]) -> str:
-    """The hash of an agent as the ledger holds it."""
-    return content_hash(["agent", id, name, list(goals)])
+def agent_hash(id: str, name: str, goals: Sequence[str] | bytes | Sealed) -> str:
+    """The hash of an agent as the ledger holds it, by what is stored."""
+    return content_hash(["agent", id, name, as_stored(goals) if isinstance(goals, (bytes, Sealed)) else list(goals)])
 
 
 async def register_agent(
@@ -48,36 +51,41 @@ async def register_agent(
     for goal in goals:
         check_name("a goal", goal, 2_000)
     access.require(f"agent:{id}", "write")
-    digest = agent_hash(id, name, goals)
+    sealer = await sealer_for(writer, access.tenant, agent_subject(id))
+    held = Held.by([sealer])
+    sealed = sealer.seal(json.dumps(list(goals)), "Agent", key(access.tenant, id), "goals") if goals else None
+    stored = sealed if isinstance(sealed, bytes) else list(goals)
+    digest = agent_hash(id, name, stored)
     row: Row = {
         "key": key(access.tenant, id),
         "tenant": access.tenant,
         "id": id,
         "scope": agent_scope(id),
         "name": name,
-        "goals": list(goals),
+        "goals": stored,
         "hash": digest,
         "at": now(),
     }
 
     def settle(results: Results) -> Settled:
+        held.check(results)
         before = results[0][0]["before"]
         entry = Entry("agent.register", f"agent:{id}", before, digest)
-        return Settled({"id": id, "name": name, "goals": list(goals)}, (entry,), catalog_events(access.tenant, results[1]))
+        return Settled(None, (entry,), catalog_events(access.tenant, results[1]))
 
-    answer = await writer.apply(
+    await writer.apply(
         Change(
             tenant=access.tenant,
             actor=access.principal,
             policy_version=access.policy_version,
-            steps=(Step(_CYPHER["agents_register"], (row,)), scope_step(access.tenant, agent_scope(id))),
+            steps=(Step(_CYPHER["agents_register"], (row,)), scope_step(access.tenant, agent_scope(id)), held.step),
             settle=settle,
             conflicts=frozenset({f"agent:{id}", f"scope:{agent_scope(id)}"}),
             tags=frozenset({f"{access.tenant}/agent/{id}", f"{access.tenant}/agents"}),
             idempotency=idempotency(access.tenant, access.principal, "registerAgent", idempotency_key, [id, name, list(goals)]),
         )
     )
-    return Agent(answer["id"], answer["name"], tuple(answer["goals"]))
+    return Agent(id, name, tuple(goals))
 
 
 def known_step(tenant: str, agents: Iterable[str]) -> Step:
@@ -102,8 +110,14 @@ def catalog_events(tenant: str, rows: Sequence[Row]) -> tuple[Event, ...]:
     return (Event("catalog", tenant, tenant),) if any(row["isNew"] for row in rows) else ()
 
 
-def _agent(row: Row) -> Agent:
-    return Agent(row["id"], row["name"], tuple(row["goals"]) if row["readable"] else ())
+def _agent(tenant: str, row: Row) -> Agent:
+    return Agent(row["id"], row["name"], _goals(tenant, row) if row["readable"] else ())
+
+
+def _goals(tenant: str, row: Row) -> tuple[str, ...]:
+    if not isinstance(row["goals"], Sealed):
+        return tuple(row["goals"])
+    return tuple(json.loads(opened(row["goals"], "Agent", key(tenant, row["id"]), "goals", tenant) or "[]"))
 
 
 async def agents_by_id(database: Database, access: Access, ids: Sequence[str]) -> dict[str, Agent]:
@@ -111,7 +125,7 @@ async def agents_by_id(database: Database, access: Access, ids: Sequence[str]) -
     tags.collect(*(f"{access.tenant}/agent/{id}" for id in ids))
     keys = [key(access.tenant, id) for id in ids]
     rows = await database.read(_CYPHER["agents_by_id"], {"keys": keys, "scopes": list(access.scopes)})
-    return {row["id"]: _agent(row) for row in rows}
+    return {row["id"]: _agent(access.tenant, row) for row in rows}
 
 
 async def find_agent(database: Database, access: Access, id: str) -> Agent | None:
@@ -137,4 +151,4 @@ async def list_agents(database: Database, access: Access, first: int, after: str
     tags.collect(f"{access.tenant}/agents")
     parameters = {"tenant": access.tenant, "scopes": list(access.scopes), "after": position[0] if position else "", "limit": first + 1}
     rows = await database.read(_CYPHER["agents_list"], parameters)
-    return page([_agent(row) for row in rows], first, lambda agent: encode(agent.id))
+    return page([_agent(access.tenant, row) for row in rows], first, lambda agent: encode(agent.id))

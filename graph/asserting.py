@@ -11,12 +11,14 @@ from .access import Access
 from .agents import catalog_events, scope_step
 from .changes import Change, Entry, Results, Settled, Step, content_hash, idempotency
 from .database import Database, Row
-from .facts import Fact, fact_hash, facts_by_id, from_properties, object_key
+from .facts import Fact, fact_hash, facts_by_id, object_key, unopened
 from .instants import check_instant, from_stamp, maybe_utc, now, stamp, utc
 from .iris import check_iri
+from .keyring import SHARED, Held, agent_subject, index_for, sealer_for
 from .memories import readable_step
 from .names import agent_scope, check_scope, new_id
 from .rdf import resource_key
+from .sealing import Stored
 from .statements import load
 from .writer import Writer
 
@@ -65,20 +67,26 @@ def _check(access: Access, new: NewFact, at: datetime) -> Fact:
     return Fact(new_id(), scope, subject, predicate, new.object, begin, end, at, None, float(new.confidence))
 
 
-def _assert_row(access: Access, fact: Fact, new: NewFact) -> Row:
+def subject_of(scope: str) -> str:
+    """Whose data the facts of a scope are: the agent's whose own it is, else what all share."""
+    kind, _, rest = scope.partition("/")
+    return agent_subject(rest.partition("/")[0]) if kind == "agent" and rest else SHARED
+
+
+def _assert_row(access: Access, fact: Fact, new: NewFact, object: Stored, object_key: str) -> Row:
     properties: Row = {
         "id": fact.id,
         "tenant": access.tenant,
         "scope": fact.scope,
         "subject": fact.subject,
         "predicate": fact.predicate,
-        "object": fact.object,
-        "objectKey": object_key(fact.object),
+        "object": object,
+        "objectKey": object_key,
         "validFrom": fact.valid_from,
         "confidence": fact.confidence,
     }
     return {
-        **{name: properties[name] for name in ("tenant", "scope", "subject", "predicate", "object", "validFrom")},
+        **{name: properties[name] for name in ("tenant", "scope", "subject", "predicate", "objectKey", "validFrom")},
         "validTo": fact.valid_to,
         "at": fact.recorded_at,
         "functional": bool(new.functional),
@@ -91,14 +99,17 @@ def _ended(row: Row, at: datetime, valid_from: datetime | None) -> list[Entry]:
     """Ledger lines for the facts that a functional one brought to an end."""
     lines: list[Entry] = []
     for before in row["closedBefore"]:
-        old, evidence = from_properties(before), before["evidence"]
-        new = replace(old, valid_to=valid_from, recorded_at=at)
-        lines.append(Entry("fact.close", f"fact:{old.id}", fact_hash(old, evidence), fact_hash(new, evidence)))
+        old = unopened(before)
+        lines.append(_moved("fact.close", before, replace(old, valid_to=valid_from, recorded_at=at)))
     for before in row["correctedBefore"]:
-        old, evidence = from_properties(before), before["evidence"]
-        new = replace(old, retracted_at=at)
-        lines.append(Entry("fact.retract", f"fact:{old.id}", fact_hash(old, evidence), fact_hash(new, evidence)))
+        lines.append(_moved("fact.retract", before, replace(unopened(before), retracted_at=at)))
     return lines
+
+
+def _moved(operation: str, before: Row, after: Fact) -> Entry:
+    """The ledger's line for a fact whose times changed from what a map of its properties says."""
+    hashes = [fact_hash(fact, before["evidence"], before["object"]) for fact in (unopened(before), after)]
+    return Entry(operation, f"fact:{after.id}", *hashes)
 
 
 async def assert_fact(writer: Writer, access: Access, new: NewFact, idempotency_key: str | None = None) -> Fact:
@@ -113,16 +124,21 @@ async def assert_fact(writer: Writer, access: Access, new: NewFact, idempotency_
     if asked is None:
         new = replace(new, functional=await _is_functional(writer.database, access, new.predicate))
     fact = _check(access, new, now())
+    sealer = await sealer_for(writer, access.tenant, subject_of(fact.scope))
+    held = Held.by([sealer])
+    object = sealer.seal(fact.object, "Fact", fact.id, "object")
+    found_by = object_key(fact.object, await index_for(writer, access.tenant))
 
     def check(rows: Sequence[Row]) -> None:
         if rows[0]["readable"] != len(new.evidence):
             raise NotFound("the evidence names a memory that does not exist or that you may not read")
 
     def settle(results: Results) -> Settled:
+        held.check(results)
         row = results[2][0]
         at = utc(row["at"])
         settled = replace(fact, recorded_at=at, valid_to=maybe_utc(row["validTo"]))
-        entry = Entry("fact.assert", f"fact:{fact.id}", None, fact_hash(settled, new.evidence))
+        entry = Entry("fact.assert", f"fact:{fact.id}", None, fact_hash(settled, new.evidence, object))
         answer = {
             "id": fact.id,
             "validFrom": stamp(settled.valid_from),
@@ -143,7 +159,8 @@ async def assert_fact(writer: Writer, access: Access, new: NewFact, idempotency_
             steps=(
                 readable_step(access, new.evidence),
                 scope_step(access.tenant, fact.scope),
-                Step(_CYPHER["facts_assert"], (_assert_row(access, fact, new),)),
+                Step(_CYPHER["facts_assert"], (_assert_row(access, fact, new, object, found_by),)),
+                held.step,
             ),
             check=check,
             settle=settle,
@@ -190,12 +207,11 @@ async def retract_fact(
             raise BadInput("at lies before the fact was recorded; to say until when it was true in the world, use validTo")
 
     def settle(results: Results) -> Settled:
-        before, evidence = from_properties(results[0][0]["before"]), results[0][0]["before"]["evidence"]
+        before = unopened(results[0][0]["before"])
         if before.retracted_at is not None:
             return Settled({"retractedAt": stamp(before.retracted_at)}, ())
         retracted = utc(results[0][0]["at"])
-        after = replace(before, retracted_at=retracted)
-        entry = Entry("fact.retract", f"fact:{id}", fact_hash(before, evidence), fact_hash(after, evidence))
+        entry = _moved("fact.retract", results[0][0]["before"], replace(before, retracted_at=retracted))
         return Settled({"retractedAt": stamp(retracted)}, (entry,))
 
     answer = await writer.apply(

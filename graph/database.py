@@ -5,13 +5,17 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from typing import Any, LiteralString, TypeVar, cast
+from typing import TYPE_CHECKING, Any, LiteralString, TypeVar, cast
 
 from neo4j import AsyncDriver, AsyncGraphDatabase, AsyncManagedTransaction, AsyncSession, Record, unit_of_work
 from neo4j.exceptions import AuthError, DriverError, Neo4jError
 
 from ..errors import BadInput, CairnError, Internal, Unavailable
+from .sealing import Sealed, find_sealed, with_keys
 from .statements import Statement
+
+if TYPE_CHECKING:
+    from .keyring import Keyring
 
 Row = dict[str, Any]
 T = TypeVar("T")
@@ -56,9 +60,23 @@ class Database:
         self._driver = driver
         self._name = name
         self.round_trips = 0
+        self.keyring: Keyring | None = None
+        """What opens sealed values and seals new ones; without one they stay shut and new ones are plain."""
 
     async def read(self, statement: Statement, parameters: Mapping[str, Any] | None = None) -> list[Row]:
-        """Run a reading statement in one retried transaction and return all its rows."""
+        """Run a reading statement in one retried transaction and return all its rows, sealed values with their keys."""
+        return await self.keyed(await self.read_stored(statement, parameters))
+
+    async def keyed(self, rows: list[Row]) -> list[Row]:
+        """Rows as they are stored, with the keys of their sealed values."""
+        values = list(find_sealed(rows))
+        if not values:
+            return rows
+        keys = await self.keyring.load(values) if self.keyring is not None else {raw: Sealed(raw) for raw in values}
+        return cast("list[Row]", with_keys(rows, keys))
+
+    async def read_stored(self, statement: Statement, parameters: Mapping[str, Any] | None = None) -> list[Row]:
+        """Like `read`, and sealed values are bytes."""
 
         async def work(transaction: AsyncManagedTransaction) -> list[Row]:
             return await run(transaction, statement, parameters)
@@ -73,7 +91,7 @@ class Database:
     async def stream(
         self, statement: Statement, parameters: Mapping[str, Any] | None = None, fetch_size: int = 2_000
     ) -> AsyncGenerator[Row]:
-        """Rows of a reading statement as they come, in constant memory. Not retried: a failure midway raises.
+        """Rows of a reading statement as they come and are stored, in constant memory. Not retried: a failure midway raises.
 
         Whoever may stop before the last row wraps it in `contextlib.aclosing`, so that its connection is free at once.
         """

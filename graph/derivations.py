@@ -7,13 +7,16 @@ forgotten: what was derived from it is forgotten, and erased, in the same transa
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from .changes import Change, Entry, Event, Results, Settled, Step, answered, content_hash
 from .database import Row
 from .duplicates import digest
-from .memories import Memory
+from .keyring import Held, Sealer, index_for, sealer_for
+from .memories import Memory, stored_hash
+from .remembering import seal
+from .searchable import Index
 from .statements import load
 from .writer import Writer
 
@@ -27,6 +30,7 @@ class Derivation:
     memory: Memory
     central: str
     episodes: tuple[str, ...]
+    subject: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,15 +47,21 @@ async def derive(writer: Writer, tenant: str, derivations: Sequence[Derivation])
 
     One is left out when an episode of its was forgotten meanwhile, or had something derived from it.
     """
-    rows = tuple(_row(tenant, one) for one in derivations)
+    index = await index_for(writer, tenant)
+    sealers = {subject: await sealer_for(writer, tenant, subject) for subject in sorted({one.subject for one in derivations})}
+    held = Held.by(sealers.values())
+    protected = [_protected(tenant, one, index, sealers[one.subject]) for one in derivations]
+    rows = tuple(row for _, row in protected)
 
     def settle(results: Results) -> Settled:
-        made = [derivations[i].memory for i in answered(results[0])]
+        held.check(results)
+        made = [protected[i][0] for i in answered(results[0])]
         entries = tuple(Entry("memory.derive", f"memory:{one.scope}/{one.id}", None, one.hash) for one in made)
         return Settled(len(made), entries, tuple(Event("memory", tenant, one.id, agent=one.agent) for one in made))
 
     named = {id for one in derivations for id in (one.memory.id, *one.episodes)}
-    return await _write(writer, tenant, Step(_CYPHER["derivations_create"], rows), settle, {one.memory.scope for one in derivations}, named)
+    steps = (Step(_CYPHER["derivations_create"], rows), held.step)
+    return await _write(writer, tenant, steps, settle, {one.memory.scope for one in derivations}, named)
 
 
 async def extend(writer: Writer, tenant: str, extensions: Sequence[Extension], at: datetime) -> int:
@@ -69,20 +79,28 @@ async def extend(writer: Writer, tenant: str, extensions: Sequence[Extension], a
         return Settled(len(added), tuple(entries))
 
     named = {id for one in extensions for id in (one.derived, *one.episodes)}
-    return await _write(writer, tenant, Step(_CYPHER["derivations_extend"], rows), settle, {one.scope for one in extensions}, named)
+    steps = (Step(_CYPHER["derivations_extend"], rows),)
+    return await _write(writer, tenant, steps, settle, {one.scope for one in extensions}, named)
 
 
 async def _write(
-    writer: Writer, tenant: str, step: Step, settle: Callable[[Results], Settled], scopes: Collection[str], named: Collection[str]
+    writer: Writer,
+    tenant: str,
+    steps: tuple[Step, ...],
+    settle: Callable[[Results], Settled],
+    scopes: Collection[str],
+    named: Collection[str],
 ) -> int:
     tags = {f"{tenant}/memories", *(f"{tenant}/memories/{scope}" for scope in scopes), *(f"{tenant}/memory/{id}" for id in named)}
-    change = Change(tenant=tenant, actor="cairn", steps=(step,), settle=settle, tags=frozenset(tags))
+    change = Change(tenant=tenant, actor="cairn", steps=steps, settle=settle, tags=frozenset(tags))
     return await writer.apply_alone(change, "consolidate")
 
 
-def _row(tenant: str, one: Derivation) -> Row:
-    memory = one.memory
-    return {
+def _protected(tenant: str, one: Derivation, index: Index, sealer: Sealer) -> tuple[Memory, Row]:
+    """The memory with the hash of how it is stored, and the row that makes it."""
+    sealed = seal(sealer, one.memory, index)
+    memory = replace(one.memory, hash=stored_hash(one.memory, sealed))
+    return memory, {
         "tenant": tenant,
         "scope": memory.scope,
         "agent": memory.agent,
@@ -92,15 +110,14 @@ def _row(tenant: str, one: Derivation) -> Row:
         "properties": {
             "id": memory.id,
             "kind": memory.kind.value,
-            "externalId": memory.external_id,
+            **sealed,
             "session": memory.session,
-            "metadata": None,
             "importance": memory.importance,
             "occurredAt": memory.occurred_at,
             "recordedAt": memory.recorded_at,
             "expiresAt": None,
             "hash": memory.hash,
-            "digest": digest(tenant, memory),
+            "digest": digest(tenant, memory, index),
             "by": "cairn",
         },
     }

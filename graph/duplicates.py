@@ -15,6 +15,7 @@ from datetime import datetime
 from .changes import Change, Entry, Results, Settled, Step, answered, content_hash
 from .database import Row
 from .memories import Memory
+from .searchable import Index
 from .statements import load
 from .writer import Writer
 
@@ -38,22 +39,18 @@ def same_words(text: str) -> str:
     return words.rstrip(" .!。！") or words
 
 
-def digest(tenant: str, memory: Memory) -> str | None:
+def digest(tenant: str, memory: Memory, index: Index) -> str | None:
     """What memories share that say exactly the same to the same reader: 32 hex digits. None for a memory without a text."""
     if not memory.text:
         return None
     names = [tenant, memory.scope, memory.agent, memory.kind.value, memory.modality.value, memory.speaker]
-    return content_hash(["duplicate", *names, same_words(memory.text)])[:32]
+    return index.digest("duplicate", content_hash(["duplicate", *names, same_words(memory.text)]))[:32]
 
 
-def mark_step(tenant: str, memories: Sequence[Memory]) -> Step:
-    """The step that links memories, written by an earlier step of the same change, to the first that say exactly the same."""
-    rows: list[Row] = []
-    for memory in memories:
-        same = digest(tenant, memory)
-        if same is not None:
-            rows.append({"id": memory.id, "tenant": tenant, "scope": memory.scope, "digest": same, "at": memory.recorded_at})
-    return Step(_CYPHER["duplicates_mark"], tuple(rows))
+def mark_step(memories: Sequence[Row]) -> Step:
+    """The step that links memories, written with these properties by an earlier step, to the first that say exactly the same."""
+    rows = [{**{name: one[name] for name in ("id", "tenant", "scope", "digest")}, "at": one["recordedAt"]} for one in memories]
+    return Step(_CYPHER["duplicates_mark"], tuple(row for row in rows if row["digest"] is not None))
 
 
 async def assign(writer: Writer, tenant: str, likenesses: Sequence[Likeness], at: datetime) -> int:

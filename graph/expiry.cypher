@@ -30,7 +30,7 @@ CALL (row) {
     WITH row, m, named WHERE named
     REMOVE m:Memory:Unembedded
     SET m:Forgotten, m.embedding = null, m.embeddingB = null, m.terms = null, m.heading = null, m.traits = null, m.digest = null, m.duplicateOf = null, m.supersededAt = null, m.supersededBy = null,
-        m.text = null, m.metadata = null, m.speaker = null, m.externalId = null, m.session = null, m.erasedAt = row.at
+        m.text = null, m.metadata = null, m.speaker = null, m.externalId = null, m.speakerKey = null, m.externalKey = null, m.session = null, m.erasedAt = row.at
   }
   CALL (m, named) {
     WITH m, named WHERE NOT named

@@ -7,7 +7,7 @@ CALL (row) {
   WITH row WHERE row.functional
   MATCH (f:Fact)
   WHERE f.tenant = row.tenant AND f.subject = row.subject AND f.predicate = row.predicate AND f.scope = row.scope
-    AND f.object <> row.object AND f.retractedAt IS NULL
+    AND f.objectKey <> row.objectKey AND f.retractedAt IS NULL
     AND (f.validTo IS NULL OR f.validTo > row.validFrom) AND (row.validTo IS NULL OR f.validFrom IS NULL OR f.validFrom < row.validTo)
   RETURN collect(f) AS rivals
 }
@@ -87,7 +87,7 @@ CALL () {
   RETURN f
 }
 WITH f
-WHERE f.id < $before AND f.scope IN $scopes AND ($predicate IS NULL OR f.predicate = $predicate) AND ($object IS NULL OR f.object = $object)
+WHERE f.id < $before AND f.scope IN $scopes AND ($predicate IS NULL OR f.predicate = $predicate) AND ($object IS NULL OR f.objectKey = $objectKey)
 CALL (f) {
   WITH f WHERE $knownAt IS NULL OR f.recordedAt <= $knownAt
   RETURN f.validTo AS validTo, f.recordedAt AS recordedAt, f.retractedAt AS retractedAt

@@ -16,8 +16,11 @@ from .changes import content_hash
 from .database import Database, Row
 from .instants import check_instant, maybe_utc, now, stamp, utc
 from .iris import check_iri
+from .keyring import index_of
 from .memories import Memory, from_row
 from .pages import Page, check_first, decode, encode, page
+from .sealing import Stored, as_stored, opened
+from .searchable import Index
 from .statements import load
 
 _CYPHER = load("facts")
@@ -40,31 +43,41 @@ class Fact:
     confidence: float
 
 
-def fact_hash(fact: Fact, evidence: Iterable[str]) -> str:
-    """The hash of a fact and the memories it cites, as the ledger holds it."""
+def fact_hash(fact: Fact, evidence: Iterable[str], object: Stored) -> str:
+    """The hash of a fact and the memories it cites, as the ledger holds it. `object` is what is stored: of a sealed one, the ciphertext."""
     times = [stamp(fact.valid_from), stamp(fact.valid_to), stamp(fact.recorded_at), stamp(fact.retracted_at)]
-    names = [fact.id, fact.scope, fact.subject, fact.predicate, fact.object]
+    names = [fact.id, fact.scope, fact.subject, fact.predicate, as_stored(object)]
     return content_hash(["fact", *names, *times, repr(fact.confidence), sorted(evidence)])
 
 
-def from_properties(row: Row) -> Fact:
-    """The fact in a map of a node's properties, in which those that are not set may be absent."""
+def unopened(row: Row) -> Fact:
+    """The fact in a map of a node's properties, in which those that are not set may be absent; without its object."""
+    return _fact(row, "")
+
+
+def _opened(rows: Iterable[Row]) -> list[Fact]:
+    """The facts in maps of properties, but for those whose key was destroyed."""
+    objects = [(row, opened(row["object"], "Fact", row["id"], "object")) for row in rows]
+    return [_fact(row, object) for row, object in objects if object is not None]
+
+
+def _fact(row: Row, object: str) -> Fact:
     return Fact(
-        row["id"], row["scope"], row["subject"], row["predicate"], row["object"], maybe_utc(row.get("validFrom")),
+        row["id"], row["scope"], row["subject"], row["predicate"], object, maybe_utc(row.get("validFrom")),
         maybe_utc(row.get("validTo")), utc(row["recordedAt"]), maybe_utc(row.get("retractedAt")), row["confidence"],
     )  # fmt: skip
 
 
-def object_key(text: str) -> str:
+def object_key(text: str, index: Index) -> str:
     """What an index finds an object of any length by."""
-    return content_hash(["object", text])[:32]
+    return index.digest("object", content_hash(["object", text]))[:32]
 
 
 async def facts_by_id(database: Database, access: Access, ids: Sequence[str]) -> dict[str, Fact]:
     """Readable facts by id as they stand, retracted ones included, in one round trip."""
     tags.collect(f"{access.tenant}/facts")
     rows = await database.read(_CYPHER["facts_by_id"], {"tenant": access.tenant, "scopes": list(access.scopes), "ids": list(ids)})
-    return {row["fact"]["id"]: from_properties(row["fact"]) for row in rows}
+    return {fact.id: fact for fact in _opened(row["fact"] for row in rows)}
 
 
 async def list_facts(
@@ -96,7 +109,7 @@ async def list_facts(
         "subject": None if subject is None else check_iri("subject", subject),
         "predicate": None if predicate is None else check_iri("predicate", predicate),
         "object": object,
-        "objectKey": None if object is None else object_key(object),
+        "objectKey": None if object is None else object_key(object, await index_of(database, access.tenant)),
         "validAt": None if valid_at is None else check_instant("validAt", valid_at),
         "knownAt": None if known_at is None else check_instant("knownAt", known_at),
         "before": position[0] if position else _LAST_ID,
@@ -104,7 +117,7 @@ async def list_facts(
     }
     statement = _CYPHER["facts_list" if subject is None and object is None else "facts_about"]
     rows = await database.read(statement, parameters)
-    return page([from_properties(row["fact"]) for row in rows], first, lambda fact: encode(fact.id))
+    return page(_opened(row["fact"] for row in rows), first, lambda fact: encode(fact.id))
 
 
 async def facts_held(database: Database, access: Access, iris: Sequence[str], memories: Sequence[str], limit: int) -> list[Fact]:
@@ -114,17 +127,18 @@ async def facts_held(database: Database, access: Access, iris: Sequence[str], me
     """
     tags.collect(f"{access.tenant}/facts")
     at = now()
+    index = await index_of(database, access.tenant)
     parameters: Row = {
         "tenant": access.tenant,
         "scopes": list(access.scopes),
         "iris": list(iris),
-        "objects": [object_key(iri) for iri in iris],
+        "objects": [object_key(iri, index) for iri in iris],
         "memories": list(memories),
         "now": at,
         "limit": limit,
     }
     row = (await database.read(_CYPHER["facts_held"], parameters))[0]
-    held = [from_properties(fact) for fact in row["facts"]]
+    held = _opened(row["facts"])
     tags.collect_until(maybe_utc(row["next"]), *(fact.valid_to for fact in held))
     return held
 

@@ -9,17 +9,19 @@ from .access import Access
 from .changes import Change, Entry, Event, Results, Settled, Step, content_hash, idempotency
 from .database import Row
 from .instants import now
+from .keyring import Held, agent_subject, sealer_for
 from .memories import readable_step
 from .names import agent_scope, key, new_id
+from .sealing import Stored, as_stored
 from .statements import load
 from .writer import Writer
 
 _CYPHER = load("feedback")
 
 
-def feedback_hash(recall: str, agent: str, query: str, useful: Iterable[str], useless: Iterable[str]) -> str:
-    """The hash of a feedback as the ledger holds it."""
-    return content_hash(["feedback", recall, agent, query, sorted(useful), sorted(useless)])
+def feedback_hash(recall: Stored, agent: str, query: Stored, useful: Iterable[str], useless: Iterable[str]) -> str:
+    """The hash of a feedback as the ledger holds it, by what is stored."""
+    return content_hash(["feedback", as_stored(recall), agent, as_stored(query), sorted(useful), sorted(useless)])
 
 
 async def give_feedback(
@@ -46,15 +48,19 @@ async def give_feedback(
         raise BadInput("feedback may name each hit once, as useful or as useless")
     if not set(named) <= set(hits):
         raise BadInput("feedback may name hits of that recall only")
-    digest = feedback_hash(recall, agent, query, useful, useless)
+    sealer = await sealer_for(writer, access.tenant, agent_subject(agent))
+    held = Held.by([sealer])
+    place = key(access.tenant, access.principal, content_hash(recall))
+    sealed = {name: sealer.seal(text, "Feedback", place, name) for name, text in (("recall", recall), ("query", query))}
+    digest = feedback_hash(sealed["recall"], agent, sealed["query"], useful, useless)
     row: Row = {
-        "key": key(access.tenant, access.principal, content_hash(recall)),
+        "key": place,
         "id": new_id(),
         "tenant": access.tenant,
         "at": now(),
         "useful": list(useful),
         "useless": list(useless),
-        "properties": {"principal": access.principal, "agent": agent, "recall": recall, "query": query, "hash": digest, "example": None},
+        "properties": {"principal": access.principal, "agent": agent, **sealed, "hash": digest, "example": None},
     }
 
     def check(rows: Sequence[Row]) -> None:
@@ -62,6 +68,7 @@ async def give_feedback(
             raise NotFound("feedback names a memory that was forgotten or that you may not read")
 
     def settle(results: Results) -> Settled:
+        held.check(results)
         given = results[1][0]
         entry = Entry("feedback.give", f"feedback:{given['id']}", given["before"], digest)
         return Settled(answer=True, entries=(entry,), events=(Event("feedback", access.tenant, given["id"], agent=agent),))
@@ -71,7 +78,7 @@ async def give_feedback(
             tenant=access.tenant,
             actor=access.principal,
             policy_version=access.policy_version,
-            steps=(readable_step(access, named), Step(_CYPHER["feedback_give"], (row,))),
+            steps=(readable_step(access, named), Step(_CYPHER["feedback_give"], (row,)), held.step),
             check=check,
             settle=settle,
             conflicts=frozenset({f"feedback:{row['key']}"}),

@@ -5,7 +5,6 @@ An inspection says what it covers by how the ledger's targets begin. A floor abo
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -14,16 +13,18 @@ from ..errors import BadInput
 from .agents import agent_hash
 from .contents import content_hash, stored_subjects
 from .database import Database, Row
-from .facts import fact_hash, from_properties
+from .facts import fact_hash
+from .facts import unopened as unopened_fact
 from .feedback import feedback_hash
 from .keys import stored_key
-from .memories import from_row, memory_hash
+from .memories import stored_hash as memory_hash
+from .memories import unopened as unopened_memory
 from .names import agent_scope, key, parts
 from .rdf import statements_hash
 from .replay import extend
 from .rules import StoredRule, load_rules, policy_hash
 from .statements import load
-from .states import state_hash
+from .states import stored_hash as state_hash
 from .tenants import read_versions
 
 _CYPHER = load("inspections")
@@ -77,13 +78,13 @@ def _memory(row: Row) -> Seen:
     target = f"memory:{row['scope']}/{row['id']}"
     memory: Row | None = row["memory"]
     if memory is not None:
-        return Seen(target, _digest(lambda: memory_hash(from_row(memory)), memory["hash"]))
+        return Seen(target, _digest(lambda: memory_hash(unopened_memory(memory), memory), memory["hash"]))
     return Seen(target, None, flaw="it was erased, and yet some of its content is there" if row["erased"] and row["full"] else None)
 
 
 def _fact(row: Row) -> Seen:
     fact: Row = row["fact"]
-    return Seen(f"fact:{fact['id']}", _digest(lambda: fact_hash(from_properties(fact), fact["evidence"])))
+    return Seen(f"fact:{fact['id']}", _digest(lambda: fact_hash(unopened_fact(fact), fact["evidence"], fact["object"])))
 
 
 def _feedback(row: Row) -> Seen:
@@ -108,7 +109,7 @@ async def _states(database: Database, tenant: str) -> AsyncGenerator[Seen]:
 
 def _version_hash(row: Row) -> str:
     _, agent, name = parts(row["key"])
-    return state_hash(agent, name, json.loads(row["value"]))
+    return state_hash(agent, name, row["value"])
 
 
 def _state(last: Row, current: Row | None, history: bytes) -> Seen:

@@ -13,6 +13,7 @@ from .instants import now, utc
 from .memories import Memory, from_row
 from .pages import LARGEST
 from .statements import load
+from .supersessions import reason_of
 
 _CYPHER = load("links")
 _TOLD = frozenset({"Memory.text", "Memory.speaker", "Memory.session"})
@@ -50,7 +51,8 @@ async def links_of(database: Database, access: Access, ids: Sequence[str]) -> di
     for row in await database.read(_CYPHER["links_of"], parameters):
         memory = from_row(row["memory"])
         tags.collect_until(memory.expires_at)
-        link = Link(memory, utc(row["at"]), row["similarity"], row["reason"])
+        reason = None if row["reason"] is None else reason_of(row["id"], row["reason"])
+        link = Link(memory, utc(row["at"]), row["similarity"], reason)
         found.setdefault(row["id"], {}).setdefault(row["kind"], []).append(link)
     return {id: _links(kinds) for id, kinds in found.items()}
 

@@ -63,8 +63,8 @@ CALL (scope) {
     AND (m.expiresAt IS NULL OR m.expiresAt > $now)
     AND ($agent IS NULL OR m.agent = $agent)
     AND ($session IS NULL OR m.session = $session)
-    AND ($speaker IS NULL OR m.speaker = $speaker)
-    AND ($externalId IS NULL OR m.externalId = $externalId)
+    AND ($speaker IS NULL OR m.speaker = $speaker OR m.speakerKey = $speakerKey)
+    AND ($externalId IS NULL OR m.externalId = $externalId OR m.externalKey = $externalKey)
     AND ($kinds IS NULL OR m.kind IN $kinds)
     AND ($modalities IS NULL OR m.modality IN $modalities)
     AND ($occurredAfter IS NULL OR m.occurredAt >= $occurredAfter)
@@ -178,7 +178,7 @@ RETURN row.i AS i, d.id AS id, before;
 UNWIND $rows AS row
 MATCH (d:Forgotten)-[:DERIVED_FROM]->(:Forgotten {tenant: row.tenant, id: row.id})
 WHERE d.erasedAt IS NULL
-SET d.text = null, d.metadata = null, d.speaker = null, d.externalId = null, d.session = null, d.erasedAt = row.at
+SET d.text = null, d.metadata = null, d.speaker = null, d.externalId = null, d.speakerKey = null, d.externalKey = null, d.session = null, d.erasedAt = row.at
 WITH DISTINCT row, d
 CALL (d) {
   MATCH (d)-[mention:MENTIONS]->()
@@ -190,7 +190,7 @@ RETURN row.i AS i, d.id AS id;
 UNWIND $rows AS row
 MATCH (m:Forgotten)
 WHERE m.tenant = row.tenant AND m.id = row.id AND m.scope = row.scope AND m.erasedAt IS NULL
-SET m.text = null, m.metadata = null, m.speaker = null, m.externalId = null, m.session = null, m.erasedAt = row.at
+SET m.text = null, m.metadata = null, m.speaker = null, m.externalId = null, m.speakerKey = null, m.externalKey = null, m.session = null, m.erasedAt = row.at
 WITH row, m
 OPTIONAL MATCH (m)-[mention:MENTIONS]->()
 DELETE mention

@@ -15,13 +15,18 @@ from .changes import Step, content_hash
 from .database import Database, Row
 from .graphs import collect_graphs
 from .instants import check_instant, maybe_utc, now, stamp, utc
+from .keyring import agent_subject, index_of, person_subject
 from .names import key
 from .pages import Page, check_first, decode, encode, page
+from .sealing import as_stored, opened
+from .searchable import Index
 from .statements import load
 
 _CYPHER = load("memories")
 _FUTURE = datetime(9999, 1, 1, tzinfo=UTC)
 _LAST_ID = "~"
+SEALED = ("text", "speaker", "externalId", "metadata")
+"""The properties of a memory that are sealed."""
 
 
 class Kind(Enum):
@@ -96,23 +101,62 @@ class Position:
 
 
 def memory_hash(memory: Memory) -> str:
-    """The hash of a memory's content as the ledger holds it."""
+    """The hash of a memory's content as the ledger holds it, where it is not sealed."""
+    return _hash(memory, memory.text, memory.speaker, memory.external_id, json.dumps(memory.metadata, sort_keys=True))
+
+
+def stored_hash(memory: Memory, row: Row) -> str:
+    """The hash of a memory as the ledger holds it, by what is stored: of what is sealed the ciphertext, so that it tells nothing of it.
+
+    Of `memory` only what is never sealed counts.
+    """
+    text, speaker, external_id, metadata = (as_stored(row[name]) for name in SEALED)
+    if metadata is None or isinstance(metadata, str):
+        metadata = json.dumps(json.loads(metadata or "null"), sort_keys=True)
+    return _hash(memory, text, speaker, external_id, metadata)
+
+
+def _hash(memory: Memory, text: Any, speaker: Any, external_id: Any, metadata: Any) -> str:
     return content_hash(
         [
-            "memory", memory.id, memory.agent, memory.kind.value, memory.modality.value, memory.text, memory.speaker, memory.session,
-            memory.scope, stamp(memory.occurred_at), stamp(memory.recorded_at), stamp(memory.expires_at), memory.external_id,
-            json.dumps(memory.metadata, sort_keys=True), repr(memory.importance),
+            "memory", memory.id, memory.agent, memory.kind.value, memory.modality.value, text, speaker, memory.session,
+            memory.scope, stamp(memory.occurred_at), stamp(memory.recorded_at), stamp(memory.expires_at), external_id,
+            metadata, repr(memory.importance),
         ]
     )  # fmt: skip
 
 
+def subject_of(agent: str, metadata: Any) -> str:
+    """Whose data a memory is: the person's whom its metadata names as `subject`, else its agent's."""
+    match metadata:
+        case {"subject": str(name)} if name.strip():
+            return person_subject(name.strip())
+        case _:
+            return agent_subject(agent)
+
+
 def from_row(row: Row) -> Memory:
-    """The memory in a projected map of its properties."""
+    """The memory in a projected map of its properties, opened. Raises like `sealing.opened`."""
+    text, speaker, external_id, metadata = (opened(row[name], "Memory", row["id"], name) for name in SEALED)
+    return _memory(row, text, speaker, external_id, None if metadata is None else json.loads(metadata))
+
+
+def unopened(row: Row) -> Memory:
+    """The memory in a projected map of its properties, without what may be sealed."""
+    return _memory(row, None, None, None, None)
+
+
+def _memory(row: Row, text: str | None, speaker: str | None, external_id: str | None, metadata: Any) -> Memory:
     return Memory(
-        row["id"], row["externalId"], row["agent"], Kind(row["kind"]), Modality(row["modality"]), row["text"], row["speaker"],
+        row["id"], external_id, row["agent"], Kind(row["kind"]), Modality(row["modality"]), text, speaker,
         row["session"], row["scope"], row["importance"], utc(row["occurredAt"]), utc(row["recordedAt"]), maybe_utc(row["expiresAt"]),
-        None if row["metadata"] is None else json.loads(row["metadata"]), row["hash"],
+        metadata, row["hash"],
     )  # fmt: skip
+
+
+def lookup_key(index: Index, name: str, value: str | None) -> str | None:
+    """What a sealed value of the property `name` is found by; None where values are found by themselves."""
+    return index.digest(name, value)[:32] if index.keyed and value is not None else None
 
 
 def as_seen(memory: Memory, access: Access) -> Memory:
@@ -170,11 +214,14 @@ async def list_memories(
     tags.collect_each(access.tenant, "memories", access.scopes)
     if only.by_hidden(access):
         return Page((), (), more=False)
+    index = await index_of(database, access.tenant)
     parameters: Row = {
         **_base(access),
         "before": start.recorded_at,
         "beforeId": start.id,
         "limit": first + 1,
+        "speakerKey": None if only.speaker is None else lookup_key(index, "speaker", only.speaker),
+        "externalKey": None if only.external_id is None else lookup_key(index, "externalId", only.external_id),
         "agent": only.agent,
         "session": only.session,
         "speaker": only.speaker,

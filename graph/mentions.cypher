@@ -4,7 +4,7 @@ MATCH (m:Memory {id: row.memory})
 MATCH (r:Resource {key: row.key})
 WHERE m.tenant = row.tenant AND r.tenant = row.tenant
 MERGE (m)-[x:MENTIONS {start: row.start, end: row.end}]->(r)
-ON CREATE SET x.text = row.text, x.confidence = row.confidence, x.speaker = row.speaker
+ON CREATE SET x.confidence = row.confidence, x.speaker = row.speaker
 ON MATCH SET x.confidence = CASE WHEN row.confidence > x.confidence THEN row.confidence ELSE x.confidence END
 RETURN row.i AS i;
 
@@ -13,7 +13,7 @@ UNWIND $ids AS id
 MATCH (m:Memory {id: id})-[x:MENTIONS]->(r:Resource)
 WHERE m.tenant = $tenant AND m.scope IN $scopes AND (m.expiresAt IS NULL OR m.expiresAt > $now) AND x.speaker IS NULL
   AND (EXISTS { (r)-[d:DESCRIBED_IN]->() WHERE d.graph IN $graphs } OR EXISTS { (r)-[l]-(:Resource) WHERE l.g IN $graphs })
-RETURN id, r.key AS key, r.iri AS iri, x.start AS start, x.end AS end, x.text AS text, x.confidence AS confidence;
+RETURN id, r.key AS key, r.iri AS iri, x.start AS start, x.end AS end, m.text AS text, x.confidence AS confidence;
 
 // mentions_by: readable memories that mention each of several resources that the reader may see, newest first
 UNWIND $keys AS key

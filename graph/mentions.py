@@ -13,6 +13,7 @@ from .instants import now
 from .locals import LocalEntity, is_local, local_entries, local_events, local_step
 from .memories import Memory, cursor, from_row, start_of
 from .pages import Page, check_first, page
+from .sealing import opened
 from .statements import load
 
 _CYPHER = load("mentions")
@@ -81,7 +82,6 @@ def _row(tenant: str, memory: str, mention: Mention) -> Row:
         "key": mention.key,
         "start": mention.start,
         "end": mention.end,
-        "text": mention.text,
         "confidence": round(mention.confidence, 4),
         "speaker": True if mention.spoken else None,
     }
@@ -102,8 +102,11 @@ async def mentions_of(database: Database, access: Access, ids: Sequence[str]) ->
         "now": now(),
     }
     found: dict[str, list[Mention]] = {id: [] for id in ids}
-    for row in await database.read(_CYPHER["mentions_of"], parameters):
-        found[row["id"]].append(Mention(row["start"], row["end"], row["text"], row["key"], row["iri"], row["confidence"]))
+    rows = await database.read(_CYPHER["mentions_of"], parameters)
+    texts = {row["id"]: opened(row["text"], "Memory", row["id"], "text", access.tenant) or "" for row in rows}
+    for row in rows:
+        start, end = row["start"], row["end"]
+        found[row["id"]].append(Mention(start, end, texts[row["id"]][start:end], row["key"], row["iri"], row["confidence"]))
     return {id: _apart(mentions) for id, mentions in found.items()}
 
 

@@ -16,6 +16,7 @@ from .changes import Change, Entry, Results, Settled, Step, content_hash, idempo
 from .database import Database, Row
 from .instants import maybe_utc, now, utc
 from .pages import Page, check_first, decode, encode, page
+from .sealing import opened
 from .statements import load
 from .writer import Writer
 
@@ -214,8 +215,8 @@ async def unmeasured(database: Database, tenant: str, limit: int) -> list[Unmeas
             row["hash"],
             row["principal"],
             row["agent"],
-            row["recall"],
-            row["query"],
+            opened(row["recall"], "Feedback", row["key"], "recall", tenant) or "",
+            opened(row["query"], "Feedback", row["key"], "query", tenant) or "",
             tuple(row["useful"]),
         )
         for row in rows

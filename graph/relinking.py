@@ -9,6 +9,7 @@ from .changes import Change, Entry, Results, Settled, Step
 from .database import Database
 from .instants import now
 from .mentions import Mention, link_steps, mentions_hash
+from .sealing import opened
 from .statements import load
 from .writer import Writer
 
@@ -52,7 +53,11 @@ async def unfinished(database: Database) -> list[str]:
 async def pending(database: Database, tenant: str, after: str, limit: int) -> list[Pending]:
     """Memories with a text, in the order of their ids, from the one behind `after`."""
     rows = await database.read(_CYPHER["mentions_pending"], {"tenant": tenant, "after": after, "limit": limit})
-    return [Pending(row["id"], row["agent"], row["scope"], row["text"], row["speaker"]) for row in rows]
+    found: list[Pending] = []
+    for row in rows:
+        text, speaker = (opened(row[name], "Memory", row["id"], name, tenant) for name in ("text", "speaker"))
+        found.append(Pending(row["id"], row["agent"], row["scope"], text or "", speaker))
+    return found
 
 
 async def additions(database: Database, found: Mapping[str, Sequence[Mention]]) -> dict[str, list[Mention]]:

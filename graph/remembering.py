@@ -16,11 +16,13 @@ from .changes import Change, Entry, Event, Idempotency, Results, Settled, Step, 
 from .database import Database, Row
 from .duplicates import digest, mark_step
 from .instants import check_instant, now
-from .memories import Kind, Memory, Modality, memory_hash
+from .keyring import Held, Sealer, index_for, sealer_for
+from .memories import Kind, Memory, Modality, lookup_key, stored_hash, subject_of
 from .mentions import Linked
 from .names import agent_scope, check_id, check_name, check_scope, key, new_id
+from .searchable import Index
 from .statements import load
-from .vectors import Vectors
+from .vectors import Vectors, turned
 from .writer import Writer
 
 _CYPHER = load("memories")
@@ -58,6 +60,15 @@ class Prepared:
     traits: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Protected:
+    """A memory as it is to be stored: sealed, its words and vectors keyed. `memory` has the hash of that."""
+
+    memory: Memory
+    row: Row
+    held: Held
+
+
 def check(access: Access, new: NewMemory, at: datetime) -> Memory:
     """The memory that `new` asks for. Raises BadInput for a bad value, Forbidden without `write` on `memory:<scope>`."""
     check_id("the agent's id", new.agent)
@@ -78,7 +89,7 @@ def check(access: Access, new: NewMemory, at: datetime) -> Memory:
         raise BadInput("expiresAt lies in the past; the memory would be gone at once")
     if new.metadata is not None and len(canonical(new.metadata)) > MAX_METADATA_BYTES:
         raise BadInput(f"metadata may have at most {MAX_METADATA_BYTES} bytes as JSON")
-    memory = Memory(
+    return Memory(
         id=new_id(),
         external_id=new.external_id,
         agent=new.agent,
@@ -94,20 +105,51 @@ def check(access: Access, new: NewMemory, at: datetime) -> Memory:
         expires_at=expires_at,
         metadata=new.metadata,
     )
-    return replace(memory, hash=memory_hash(memory))
 
 
-def _properties(access: Access, prepared: Prepared) -> Row:
+async def protect(writer: Writer, access: Access, prepared: Sequence[Prepared]) -> list[Protected]:
+    """Memories as they are to be stored. Raises Unavailable when a key can't be had."""
+    index = await index_for(writer, access.tenant)
+    subjects = {subject_of(item.memory.agent, item.memory.metadata) for item in prepared}
+    sealers = {subject: await sealer_for(writer, access.tenant, subject) for subject in sorted(subjects)}
+    vectors = turned([item.vectors or {} for item in prepared], index)
+    return [
+        _protected(access, item, index, sealers[subject_of(item.memory.agent, item.memory.metadata)], theirs)
+        for item, theirs in zip(prepared, vectors, strict=True)
+    ]
+
+
+def _protected(access: Access, prepared: Prepared, index: Index, sealer: Sealer, vectors: dict[str, list[float]]) -> Protected:
     memory = prepared.memory
+    sealed = seal(sealer, memory, index)
+    memory = replace(memory, hash=stored_hash(memory, sealed))
+    row: Row = {
+        "agentKey": key(access.tenant, memory.agent),
+        "properties": {**_properties(access, memory, prepared, index), **sealed},
+        "vectors": vectors,
+    }
+    return Protected(memory, row, Held.by([sealer]))
+
+
+def seal(sealer: Sealer, memory: Memory, index: Index) -> Row:
+    """The properties of a memory that are sealed, with what they are found by."""
+    metadata = None if memory.metadata is None else json.dumps(memory.metadata)
+    plain = {"text": memory.text, "speaker": memory.speaker, "externalId": memory.external_id, "metadata": metadata}
+    return {
+        **{name: sealer.seal(value, "Memory", memory.id, name) for name, value in plain.items()},
+        "speakerKey": lookup_key(index, "speaker", memory.speaker),
+        "externalKey": lookup_key(index, "externalId", memory.external_id),
+        "subjectKey": sealer.id,
+    }
+
+
+def _properties(access: Access, memory: Memory, prepared: Prepared, index: Index) -> Row:
     return {
         "id": memory.id,
         "tenant": access.tenant,
-        "externalId": memory.external_id,
         "agent": memory.agent,
         "kind": memory.kind.value,
         "modality": memory.modality.value,
-        "text": memory.text,
-        "speaker": memory.speaker,
         "session": memory.session,
         "scope": memory.scope,
         "scopeKey": scope_key(memory.scope),
@@ -115,13 +157,12 @@ def _properties(access: Access, prepared: Prepared) -> Row:
         "occurredAt": memory.occurred_at,
         "recordedAt": memory.recorded_at,
         "expiresAt": memory.expires_at,
-        "metadata": None if memory.metadata is None else json.dumps(memory.metadata),
         "hash": memory.hash,
-        "digest": digest(access.tenant, memory),
+        "digest": digest(access.tenant, memory, index),
         "by": access.principal,
-        "terms": " ".join(prepared.terms),
-        "heading": " ".join(prepared.heading) or None,
-        "traits": list(prepared.traits) or None,
+        "terms": " ".join(index.tokens(prepared.terms)),
+        "heading": " ".join(index.tokens(prepared.heading)) or None,
+        "traits": index.tokens(prepared.traits) or None,
     }
 
 
@@ -147,7 +188,7 @@ def _session_rows(access: Access, memories: Sequence[Memory]) -> tuple[Row, ...]
 async def remember(
     writer: Writer,
     access: Access,
-    prepared: Sequence[Prepared],
+    prepared: Sequence[Prepared] | Sequence[Protected],
     linked: Linked | None = None,
     *,
     idempotency_key: str | None = None,
@@ -158,22 +199,19 @@ async def remember(
     `linked` links them to entities in the same transaction. With an idempotency key that was used before with the same
     `input`, the ids of the first time are returned and nothing is written. Raises NotFound for an agent that is not registered.
     """
-    memories = [item.memory for item in prepared]
+    waiting = [item for item in prepared if isinstance(item, Prepared)]
+    protected = [*await protect(writer, access, waiting), *(item for item in prepared if isinstance(item, Protected))]
+    memories = [item.memory for item in protected]
     mentions = linked or Linked(access.tenant)
     scopes = sorted({memory.scope for memory in memories})
-    creates = tuple(
-        {
-            "agentKey": key(access.tenant, item.memory.agent),
-            "properties": _properties(access, item),
-            "vectors": {name: list(vector) for name, vector in (item.vectors or {}).items()},
-        }
-        for item in prepared
-    )
+    creates = tuple(item.row for item in protected)
+    held = Held(frozenset[str]().union(*(item.held.ids for item in protected)))
     sessions = _session_rows(access, memories)
 
     agents = {memory.agent for memory in memories}
 
     def settle(results: Results) -> Settled:
+        held.check(results)
         entries = tuple(Entry("memory.remember", f"memory:{m.scope}/{m.id}", None, m.hash) for m in memories)
         events = tuple(Event("memory", access.tenant, m.id, agent=m.agent, session=m.session) for m in memories)
         made = results[4] if mentions.steps else ()
@@ -190,7 +228,8 @@ async def remember(
             scope_step(access.tenant, *scopes),
             Step(_CYPHER["sessions_append"], sessions),
             *mentions.steps,
-            mark_step(access.tenant, memories),
+            mark_step([item.row["properties"] for item in protected]),
+            held.step,
         ),
         check=lambda rows: check_known(agents, rows),
         settle=settle,

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from .database import Database, Row
 from .memories import Memory, from_row
 from .statements import load
+from .supersessions import reason_of
 
 _CYPHER = load("repertoires")
 EVER = datetime(1, 1, 1, tzinfo=UTC)
+_OPENED = 500
 LARGEST = 20_000
 """Of a repertoire that is larger the newest memories are compared with each other."""
 
@@ -50,12 +53,20 @@ async def list_repertoires(database: Database, tenant: str, since: datetime = EV
 async def read_repertoire(database: Database, tenant: str, one: Repertoire, at: datetime, largest: int = LARGEST) -> list[Held]:
     """The newest `largest` memories that have a text and have not expired, in no order. It asks nobody's permission."""
     parameters: Row = {"tenant": tenant, "scope": one.scope, "agent": one.agent, "since": EVER, "now": at, "limit": largest}
-    return [_held(row) async for row in database.stream(_CYPHER["repertoires_read"], parameters)]
+    found: list[Held] = []
+    waiting: list[Row] = []
+    async with aclosing(database.stream(_CYPHER["repertoires_read"], parameters)) as rows:
+        async for row in rows:
+            waiting.append(row)
+            if len(waiting) == _OPENED:
+                found += [_held(one) for one in await database.keyed(waiting)]
+                waiting = []
+    return found + [_held(one) for one in await database.keyed(waiting)]
 
 
 def _held(row: Row) -> Held:
     duplicate = tuple(row["duplicates"][0]) if row["duplicates"] else None
-    superseding = tuple(row["superseding"][0]) if row["superseding"] else None
+    superseding = (row["superseding"][0][0], reason_of(row["memory"]["id"], row["superseding"][0][1])) if row["superseding"] else None
     derived = tuple((id, bool(remembered)) for id, remembered in sorted(row["derived"]))
     return Held(
         from_row(row["memory"]), row["digest"], duplicate, superseding, row["duplicateOf"] != (duplicate and duplicate[0]),

@@ -84,7 +84,7 @@ class Replay:
         last = self.records.get(target, NEVER)
         if before != last.after and target.startswith(CHAINED):
             raise Broken(f"entry {seq}", f"what it says {target} was before differs from what entry {last.seq} left")
-        self.records[target] = Record(seq, after, extend(last.history, after))
+        self.records[target] = Record(seq, after, extend(last.history if before is not None else b"", after))
         self.frontier.append(leaf)
         if self._checkpoint is not None and self.size == self._checkpoint.size and self.frontier.root() != self._checkpoint.root:
             raise Broken("checkpoint", f"the root over the first {self.size} entries is not the one that was signed")

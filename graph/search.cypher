@@ -70,7 +70,7 @@ WITH m, shared,
      CASE WHEN $embedding IS NULL OR m[$property] IS NULL THEN 0.0 ELSE 2 * vector.similarity.cosine(m[$property], $embedding) - 1 END AS cosine,
      CASE WHEN $goals = [] OR m[$property] IS NULL THEN 0.0
           ELSE reduce(best = 0.0, goal IN [g IN $goals | 2 * vector.similarity.cosine(m[$property], g) - 1] | CASE WHEN goal > best THEN goal ELSE best END) END AS goals,
-     COLLECT { MATCH (m)<-[:USEFUL]-(f:Feedback) WHERE f.agent = $agent RETURN f.query ORDER BY f.at DESC LIMIT 20 } AS asked
+     COLLECT { MATCH (m)<-[:USEFUL]-(f:Feedback) WHERE f.agent = $agent RETURN [f.key, f.query] ORDER BY f.at DESC LIMIT 20 } AS asked
 RETURN collect([m.id, m.terms, m.heading, m.traits, m.speaker, m.session, next, coalesce(m.strength, m.importance),
                 m.occurredAt.epochMillis, m.supersededAt IS NOT NULL, cosine, goals, shared, asked, COUNT { (m)<-[:USEFUL]-() }, m.kind,
                 m.expiresAt.epochMillis]) AS found;

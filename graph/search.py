@@ -16,9 +16,12 @@ from .analysis import scope_key
 from .database import Database, Row
 from .graphs import collect_graphs
 from .instants import now
+from .keyring import index_of
 from .memories import Kind
 from .names import agent_scope
+from .sealing import Stored, opened
 from .statements import load
+from .traits import TRAITS
 from .vectors import SLOT_A, SLOT_B, Slot
 
 _CYPHER = load("search")
@@ -35,6 +38,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 class Question:
     """What is looked for: terms of the analyser, an embedding, keys of the entities it names, embeddings of goals, and filters.
 
+    Terms, headings and vectors are as they are stored: keyed by the tenant's index.
     `agent` is who asks. `slot` is the set of vectors that the embedding's embedder wrote.
     `headings` are terms that a memory's heading may have; with them nothing else is searched.
     """
@@ -88,12 +92,14 @@ async def candidates(database: Database, access: Access, question: Question, bre
     tags.collect_each(access.tenant, "memories", access.scopes)
     if question.resources:
         collect_graphs(access.tenant, access.graphs)
+    index = await index_of(database, access.tenant)
+    opening = _Opening(access.tenant, {index.token(trait): trait for trait in TRAITS})
     found: dict[str, Candidate] = {}
     for scopes in _chunks(searched(access.scopes, question)):
         (row,) = await database.read(_CANDIDATES[question.slot], _parameters(access, question, scopes, breadth))
         for *values, kind, expires_at in row["found"]:
             tags.collect_until(None if expires_at is None else _instant(expires_at))
-            one = _candidate(values, kind, access, question)
+            one = _candidate(values, kind, access, question, opening)
             found[one.id] = one
     return sorted(found.values(), key=lambda one: one.id)
 
@@ -131,7 +137,31 @@ def _parameters(access: Access, question: Question, scopes: Sequence[str], bread
     }
 
 
-def _candidate(values: Sequence[Any], kind: str, access: Access, question: Question) -> Candidate:
+class _Opening:
+    """Opens what candidates are stored with, each value once."""
+
+    def __init__(self, tenant: str, traits: dict[str, str]) -> None:
+        self._tenant = tenant
+        self._traits = traits
+        self._asked: dict[str, str] = {}
+
+    def traits(self, stored: Sequence[str]) -> tuple[str, ...]:
+        """Traits by their names."""
+        return tuple(self._traits[one] for one in stored if one in self._traits)
+
+    def speaker(self, id: str, stored: Stored) -> str | None:
+        """Who said a memory."""
+        return opened(stored, "Memory", id, "speaker", self._tenant)
+
+    def asked(self, feedback: Sequence[tuple[str, Stored]]) -> tuple[str, ...]:
+        """Questions that feedback was given to, by their keys."""
+        for key, query in feedback:
+            if key not in self._asked:
+                self._asked[key] = opened(query, "Feedback", key, "query", self._tenant) or ""
+        return tuple(self._asked[key] for key, _ in feedback)
+
+
+def _candidate(values: Sequence[Any], kind: str, access: Access, question: Question, opening: _Opening) -> Candidate:
     id, terms, heading, traits, speaker, session, following, importance = values[:8]
     occurred_at, superseded, cosine, goals, shared, asked, used = values[8:]
     occurred, hidden = _instant(occurred_at), access.hidden_fields
@@ -142,10 +172,10 @@ def _candidate(values: Sequence[Any], kind: str, access: Access, question: Quest
         and (question.before is None or occurred < question.before)
     )
     return Candidate(
-        id, terms or "", heading or "", tuple(traits or ()),
-        None if "Memory.speaker" in hidden else speaker,
+        id, terms or "", heading or "", opening.traits(traits or ()),
+        None if "Memory.speaker" in hidden else opening.speaker(id, speaker),
         None if "Memory.session" in hidden else session,
-        following, importance, occurred, superseded and shown, cosine, goals, shared, tuple(asked), used, eligible,
+        following, importance, occurred, superseded and shown, cosine, goals, shared, opening.asked(asked), used, eligible,
     )  # fmt: skip
 
 

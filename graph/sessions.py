@@ -9,6 +9,7 @@ from .access import Access
 from .database import Database, Row
 from .instants import maybe_utc, now
 from .names import key
+from .sealing import opened
 from .statements import load
 
 _CYPHER = load("sessions")
@@ -36,4 +37,9 @@ async def session_tail(database: Database, access: Access, agent: str, session: 
     rows = await database.read(_CYPHER["sessions_tail"], parameters)
     tags.collect_until(*(maybe_utc(row["expiresAt"]) for row in rows))
     is_shown = "Memory.speaker" not in access.hidden_fields
-    return [Turn(row["id"], row["text"], row["speaker"] if is_shown else None) for row in reversed(rows)]
+    turns: list[Turn] = []
+    for row in reversed(rows):
+        text, speaker = (opened(row[name], "Memory", row["id"], name, access.tenant) for name in ("text", "speaker"))
+        if text is not None:
+            turns.append(Turn(row["id"], text, speaker if is_shown else None))
+    return turns

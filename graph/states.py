@@ -14,8 +14,10 @@ from .access import Access
 from .changes import Change, Entry, Event, Results, Settled, Step, canonical, content_hash, idempotency
 from .database import Database, Row
 from .instants import check_instant, now, stamp, utc
+from .keyring import Held, agent_subject, sealer_for
 from .names import agent_scope, check_id, check_name, key
 from .pages import Page, check_first, decode, encode, page
+from .sealing import Stored, as_stored, opened
 from .statements import load
 from .writer import Writer
 
@@ -28,7 +30,7 @@ _NEWEST = 2**62
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """One version of a state. `hash` covers agent, key and value."""
+    """One version of a state. `hash` covers agent, key and value; where the value is sealed, its ciphertext, which no two share."""
 
     agent: str
     key: str
@@ -40,8 +42,14 @@ class State:
 
 
 def state_hash(agent: str, name: str, value: Any) -> str:
-    """The hash of a state's value as the ledger holds it."""
+    """The hash of a state's value as the ledger holds it, where it is not sealed."""
     return content_hash(["state", agent, name, value])
+
+
+def stored_hash(agent: str, name: str, value: Stored) -> str:
+    """The hash of a state's value as the ledger holds it, by what is stored."""
+    stored = as_stored(value)
+    return state_hash(agent, name, json.loads(stored) if isinstance(stored, str) else stored)
 
 
 async def set_state(
@@ -67,16 +75,20 @@ async def set_state(
     text = canonical(value)
     if len(text) > MAX_VALUE_BYTES:
         raise BadInput(f"the state's value has {len(text)} bytes as JSON; at most {MAX_VALUE_BYTES} are kept in a state")
-    digest = state_hash(agent, name, value)
+    sealer = await sealer_for(writer, access.tenant, agent_subject(agent))
+    held = Held.by([sealer])
+    state = key(access.tenant, agent, name)
+    sealed = sealer.seal(text.decode("utf-8"), "State", state, "value")
+    digest = state_hash(agent, name, value) if isinstance(sealed, str) else stored_hash(agent, name, sealed)
     row: Row = {
         "agentKey": key(access.tenant, agent),
-        "key": key(access.tenant, agent, name),
+        "key": state,
         "tenant": access.tenant,
         "agent": agent,
         "name": name,
         "path": path,
         "expected": expected_version,
-        "value": text.decode("utf-8"),
+        "value": sealed,
         "hash": digest,
         "at": now(),
         "by": access.principal,
@@ -89,17 +101,18 @@ async def set_state(
             raise Conflict(f"state {name!r} of {agent!r} is at version {rows[0]['current']}, not {expected_version}; read it and try again")
 
     def settle(results: Results) -> Settled:
+        held.check(results)
         version = results[0][0]["current"] + 1
         entry = Entry("state.set", f"state:{path}", results[0][0]["before"], digest)
         event = Event("state", access.tenant, path, agent=agent, key=name, version=version)
-        return Settled({"version": version, "at": stamp(utc(results[0][0]["at"]))}, (entry,), (event,))
+        return Settled({"version": version, "at": stamp(utc(results[0][0]["at"])), "hash": digest}, (entry,), (event,))
 
     answer = await writer.apply(
         Change(
             tenant=access.tenant,
             actor=access.principal,
             policy_version=access.policy_version,
-            steps=(Step(_CYPHER["states_set"], (row,)),),
+            steps=(Step(_CYPHER["states_set"], (row,)), held.step),
             check=check,
             settle=settle,
             conflicts=frozenset({f"state:{path}"}),
@@ -107,11 +120,15 @@ async def set_state(
             idempotency=idempotency(access.tenant, access.principal, "setState", idempotency_key, [agent, name, value, expected_version]),
         )
     )
-    return State(agent, name, value, answer["version"], digest, datetime.fromisoformat(answer["at"]), access.principal)
+    return State(agent, name, value, answer["version"], answer.get("hash", digest), datetime.fromisoformat(answer["at"]), access.principal)
 
 
-def _state(row: Row) -> State:
-    return State(row["agent"], row["name"], json.loads(row["value"]), row["version"], row["hash"], utc(row["at"]), row["by"])
+def _state(tenant: str, row: Row) -> State | None:
+    """The state in a row; None when its key was destroyed."""
+    value = opened(row["value"], "State", key(tenant, row["agent"], row["name"]), "value", tenant)
+    if value is None:
+        return None
+    return State(row["agent"], row["name"], json.loads(value), row["version"], row["hash"], utc(row["at"]), row["by"])
 
 
 def _filters(access: Access) -> Row:
@@ -126,7 +143,7 @@ async def get_state(
     instant = None if as_of is None else check_instant("asOf", as_of)
     parameters = {"key": key(access.tenant, agent, name), "version": version, "asOf": instant, **_filters(access)}
     rows = await database.read(_CYPHER["states_get"], parameters)
-    return _state(rows[0]) if rows else None
+    return _state(access.tenant, rows[0]) if rows else None
 
 
 async def list_states(
@@ -139,8 +156,9 @@ async def list_states(
     parameters = {"tenant": access.tenant, "agents": list(agents), "after": position[0] if position else "", "limit": first + 1}
     rows = await database.read(_CYPHER["states_list"], {**parameters, "prefix": prefix, **_filters(access)})
     found: dict[str, list[State]] = {agent: [] for agent in agents}
-    for row in rows:
-        found[row["agent"]].append(_state(row))
+    for state in (_state(access.tenant, row) for row in rows):
+        if state is not None:
+            found[state.agent].append(state)
     return {agent: page(states, first, lambda state: encode(state.key)) for agent, states in found.items()}
 
 
@@ -155,5 +173,6 @@ async def history(
     parameters = {"keys": keys, "before": position[0] if position else _NEWEST, "limit": first + 1, **_filters(access)}
     found: dict[tuple[str, str], list[State]] = {state: [] for state in states}
     for row in await database.read(_CYPHER["states_history"], parameters):
-        found[row["agent"], row["name"]].append(_state(row))
+        if (state := _state(access.tenant, row)) is not None:
+            found[state.agent, state.key].append(state)
     return {name: page(versions, first, lambda state: encode(state.version)) for name, versions in found.items()}

@@ -12,6 +12,8 @@ from datetime import datetime
 
 from .changes import Change, Entry, Results, Settled, Step, answered, content_hash
 from .database import Row
+from .keyring import Held, agent_subject, sealer_for
+from .sealing import Stored, as_stored, opened
 from .statements import load
 from .writer import Writer
 
@@ -26,19 +28,41 @@ class Supersession:
     scope: str
     newer: str | None
     reason: str | None
+    agent: str
+
+
+def reason_of(older: str, reason: Stored) -> str:
+    """Why a memory was superseded, as the link from the newer one keeps it; empty where its key was destroyed."""
+    return opened(reason, "SUPERSEDES", older, "reason") or ""
 
 
 async def supersede(writer: Writer, tenant: str, supersessions: Sequence[Supersession], at: datetime) -> int:
     """Write them in one transaction with its entries in the ledger. How many were still there to be written."""
+    sealers = {agent: await sealer_for(writer, tenant, agent_subject(agent)) for agent in sorted({one.agent for one in supersessions})}
+    held = Held.by(sealers.values())
     rows: tuple[Row, ...] = tuple(
-        {"older": one.older, "tenant": tenant, "scope": one.scope, "newer": one.newer, "reason": one.reason, "at": at}
+        {
+            "older": one.older,
+            "tenant": tenant,
+            "scope": one.scope,
+            "newer": one.newer,
+            "reason": sealers[one.agent].seal(one.reason, "SUPERSEDES", one.older, "reason"),
+            "at": at,
+        }
         for one in supersessions
     )
 
     def settle(results: Results) -> Settled:
-        written = [supersessions[i] for i in answered(results[0])]
+        held.check(results)
+        written = [rows[i] for i in answered(results[0])]
         entries = [
-            Entry("memory.supersede", f"validity:{one.scope}/{one.older}", None, content_hash([one.newer, one.reason])) for one in written
+            Entry(
+                "memory.supersede",
+                f"validity:{row['scope']}/{row['older']}",
+                None,
+                content_hash([row["newer"], as_stored(row["reason"])]),
+            )
+            for row in written
         ]
         return Settled(len(written), tuple(entries))
 
@@ -47,7 +71,7 @@ async def supersede(writer: Writer, tenant: str, supersessions: Sequence[Superse
         Change(
             tenant=tenant,
             actor="cairn",
-            steps=(Step(_CYPHER["supersessions_write"], rows),),
+            steps=(Step(_CYPHER["supersessions_write"], rows), held.step),
             settle=settle,
             tags=frozenset({f"{tenant}/memories"}).union(*touched),
         ),

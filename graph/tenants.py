@@ -43,8 +43,10 @@ async def create_tenant(writer: Writer, tenant: str, rules: Sequence[StoredRule]
     Returns whether it was created here. Raises BadInput for an id that can't name a tenant.
     """
     check_id("the tenant's id", tenant)
+    ring = writer.database.keyring
     row: Row = {
         "tenant": tenant,
+        "sealing": ring is not None and ring.sealing,
         "founder": secrets.token_hex(16),
         "at": now(),
         "roles": sorted({rule.values[0] for rule in rules if rule.ptype == "p"}),
@@ -71,6 +73,8 @@ async def create_tenant(writer: Writer, tenant: str, rules: Sequence[StoredRule]
 async def read_versions(database: Database, tenant: str) -> Versions | None:
     """The tenant's versions in one round trip; None when there is no such tenant."""
     rows = await database.read(_CYPHER["tenants_versions"], {"tenant": tenant})
+    if rows and database.keyring is not None:
+        database.keyring.saw(tenant, rows[0]["keys"])
     return Versions(rows[0]["policy"], rows[0]["catalog"], rows[0]["cache"]) if rows else None
 
 

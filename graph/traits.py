@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 
 ASKS, TIME, NUMBER, NAME = "asks", "time", "number", "name"
+TRAITS = (ASKS, TIME, NUMBER, NAME)
 
 _LONGEST_HEADING = 80
 _QUESTION_END = re.compile(r"[?？؟;]\W*$")

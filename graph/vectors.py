@@ -15,6 +15,9 @@ from neo4j import AsyncManagedTransaction
 from ..errors import Conflict, Internal
 from .changes import Change, Results, Settled, Step
 from .database import Database, Row, run
+from .keyring import index_for
+from .sealing import opened
+from .searchable import Index
 from .statements import load
 from .writer import Writer
 
@@ -154,18 +157,19 @@ async def pending(database: Database, slots: Slots, limit: int) -> list[Stored]:
     """The memories of the pass's tenant that come next."""
     wanted = {"tenant": slots.tenant, "after": slots.after, "limit": limit, "property": slots.slot.key}
     rows = await database.read(_CYPHER["vectors_pending"], wanted)
-    return [Stored(slots.tenant, row["id"], row["text"], row["lacking"]) for row in rows]
+    return [Stored(slots.tenant, row["id"], opened(row["text"], "Memory", row["id"], "text", slots.tenant), row["lacking"]) for row in rows]
 
 
 async def unembedded(database: Database, limit: int) -> list[Stored]:
     """Memories of all tenants that were written without all their vectors."""
     rows = await database.read(_CYPHER["vectors_unembedded"], {"limit": limit})
-    return [Stored(row["tenant"], row["id"], row["text"], lacking=True) for row in rows]
+    return [Stored(row["tenant"], row["id"], opened(row["text"], "Memory", row["id"], "text", row["tenant"]), lacking=True) for row in rows]
 
 
 async def fill(writer: Writer, holder: str, slots: Slots, vectors: Mapping[str, Vectors]) -> None:
     """Store vectors by memory id and remember where the pass stands, in one transaction. Raises Conflict without the lease."""
-    rows = tuple({"id": id, "tenant": slots.tenant, "vectors": _lists(vector), "mended": False} for id, vector in vectors.items())
+    stored = turned(list(vectors.values()), await index_for(writer, slots.tenant))
+    rows = tuple({"id": id, "tenant": slots.tenant, "vectors": one, "mended": False} for id, one in zip(vectors, stored, strict=True))
     await _pass(writer, holder, slots, Step(_CYPHER["vectors_set"], rows))
 
 
@@ -180,7 +184,8 @@ async def empty(writer: Writer, holder: str, slots: Slots, memories: Sequence[St
 
 async def mend(writer: Writer, tenant: str, vectors: Mapping[str, Vectors]) -> None:
     """Store the vectors that memories of a tenant lacked; one for which none can be had goes on without."""
-    rows = tuple({"id": id, "tenant": tenant, "vectors": _lists(vector), "mended": True} for id, vector in vectors.items())
+    stored = turned(list(vectors.values()), await index_for(writer, tenant))
+    rows = tuple({"id": id, "tenant": tenant, "vectors": one, "mended": True} for id, one in zip(vectors, stored, strict=True))
     steps = (Step(_CYPHER["vectors_set"], rows),)
     change = Change(tenant=tenant, actor="cairn", steps=steps, settle=lambda _: Settled(None, ()), tags=frozenset({f"{tenant}/memories"}))
     await writer.apply_alone(change, "vectors")
@@ -232,5 +237,11 @@ def _model(row: Row, slot: Slot) -> Model | None:
     return None if name is None else Model(name, row[f"dimensions{slot.id.upper()}"])
 
 
-def _lists(vectors: Vectors) -> dict[str, list[float]]:
-    return {name: list(vector) for name, vector in vectors.items()}
+def turned(vectors: Sequence[Vectors], index: Index) -> list[dict[str, list[float]]]:
+    """Vectors as they are stored, all of one embedder at a time."""
+    found: list[dict[str, list[float]]] = [{} for _ in vectors]
+    for name in dict.fromkeys(name for one in vectors for name in one):
+        places = [place for place, one in enumerate(vectors) if name in one]
+        for place, vector in zip(places, index.rotate([vectors[place][name] for place in places]), strict=True):
+            found[place][name] = vector
+    return found

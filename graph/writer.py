@@ -13,7 +13,7 @@ import logging
 import secrets
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
@@ -22,7 +22,9 @@ from neo4j import AsyncManagedTransaction
 from ..errors import CairnError, Conflict, Internal, Unavailable
 from .changes import Change, Event, Settled
 from .database import Database, Row, run
+from .keyring import SHARED, Sealer, index_for, sealer_for
 from .ledger import append
+from .sealing import opened
 from .statements import Statement, load
 
 log = logging.getLogger("cairn.writer")
@@ -65,6 +67,7 @@ class _Caller:
     events: tuple[Event, ...] = ()
     settled: Settled | None = None
     results: list[list[Row]] = field(default_factory=_no_results)
+    sealer: Sealer = field(default_factory=Sealer)
 
     def reset(self) -> None:
         self.answer, self.answered, self.error, self.refused = None, False, None, False
@@ -100,13 +103,13 @@ class Writer:
         """
         if self._closing:
             raise Unavailable("Cairn is shutting down; try again")
-        caller = _Caller(change, asyncio.get_running_loop().create_future())
+        caller = await self._caller(change)
         await self._queue.put(caller)
         return await caller.future
 
     async def apply_alone(self, change: Change, lane: str) -> Any:
         """Commit a large change in a transaction of its own, without holding up the queue. `lane` names its kind, for the log."""
-        caller = _Caller(change, asyncio.get_running_loop().create_future())
+        caller = await self._caller(change)
         free = self._lanes.setdefault(lane, [])
         name = free.pop() if free else f"{lane}-{secrets.token_hex(8)}"
         try:
@@ -114,6 +117,15 @@ class Writer:
         finally:
             free.append(name)
         return caller.future.result()
+
+    async def _caller(self, change: Change) -> _Caller:
+        """A change that waits; what is kept of its idempotency key tells nothing of its input."""
+        caller = _Caller(change, asyncio.get_running_loop().create_future())
+        if (once := change.idempotency) is not None:
+            index = await index_for(self, change.tenant)
+            caller.change = replace(change, idempotency=replace(once, input_hash=index.digest("input", once.input_hash)))
+            caller.sealer = await sealer_for(self, change.tenant, SHARED)
+        return caller
 
     async def work(self) -> None:
         """Commit batches until cancelled. One batch is under way at a time; callers that come meanwhile form the next."""
@@ -198,7 +210,7 @@ class Writer:
             for caller in callers:
                 caller.reset()
             for wave in _waves(callers):
-                await _run_wave(transaction, wave)
+                await _run_wave(transaction, wave, self.database)
             await _append_ledger(transaction, callers, name)
             if not told:
                 tenants = sorted({caller.change.tenant for caller in callers})
@@ -264,8 +276,8 @@ def _waves(callers: Iterable[_Caller]) -> list[list[_Caller]]:
     return waves
 
 
-async def _run_wave(transaction: AsyncManagedTransaction, wave: Sequence[_Caller]) -> None:
-    await _find_answers(transaction, wave)
+async def _run_wave(transaction: AsyncManagedTransaction, wave: Sequence[_Caller], database: Database) -> None:
+    await _find_answers(transaction, wave, database)
     depth = max((len(caller.change.steps) for caller in wave), default=0)
     for index in range(depth):
         active = [caller for caller in wave if caller.error is None and not caller.answered and index < len(caller.change.steps)]
@@ -322,14 +334,15 @@ async def _run_step(transaction: AsyncManagedTransaction, callers: Sequence[_Cal
                 owners[owner].results[index].append(result)
 
 
-async def _find_answers(transaction: AsyncManagedTransaction, wave: Sequence[_Caller]) -> None:
+async def _find_answers(transaction: AsyncManagedTransaction, wave: Sequence[_Caller], database: Database) -> None:
     keyed = {caller.change.idempotency.key: caller for caller in wave if caller.change.idempotency is not None}
     if not keyed:
         return
-    for row in await run(transaction, _CYPHER["requests_find"], {"keys": list(keyed)}):
+    for row in await database.keyed(await run(transaction, _CYPHER["requests_find"], {"keys": list(keyed)})):
         caller = keyed[row["key"]]
         if caller.change.idempotency is not None and row["input"] == caller.change.idempotency.input_hash:
-            caller.answer, caller.answered = json.loads(row["answer"]), True
+            answer = opened(row["answer"], "Request", row["key"], "answer", caller.change.tenant)
+            caller.answer, caller.answered = json.loads(answer or "null"), True
         else:
             caller.error = Conflict("this idempotencyKey was used before with another input; use a new key for a new request")
 
@@ -340,7 +353,7 @@ async def _store_answers(transaction: AsyncManagedTransaction, wave: Sequence[_C
             "key": caller.change.idempotency.key,
             "tenant": caller.change.tenant,
             "input": caller.change.idempotency.input_hash,
-            "answer": json.dumps(caller.answer),
+            "answer": caller.sealer.seal(json.dumps(caller.answer), "Request", caller.change.idempotency.key, "answer"),
             "at": datetime.now(UTC),
         }
         for caller in wave

@@ -13,7 +13,7 @@ from ..graph.database import Database
 from ..graph.instants import now, stamp
 from ..graph.languages import search_terms
 from ..graph.memories import Memory, memories_by_id
-from ..graph.remembering import MAX_MANY, NewMemory, Prepared, check
+from ..graph.remembering import MAX_MANY, NewMemory, Prepared, check, protect
 from ..graph.remembering import remember as write
 from ..graph.traits import heading, traits
 from ..graph.vectors import Vectors
@@ -42,9 +42,10 @@ async def remember(
     memories = [check(access, one, at) for one in new]
     texts = [memory.text or "" for memory in memories]
     vectors = await embedders.memories(texts)
-    prepared = [prepare(memory, vector) for memory, vector in zip(memories, vectors, strict=True)]
+    protected = await protect(writer, access, [prepare(memory, vector) for memory, vector in zip(memories, vectors, strict=True)])
+    memories = [one.memory for one in protected]
     linked = await linker.plan(memories, access)
-    ids = await write(writer, access, prepared, linked, idempotency_key=idempotency_key, input=[_input(one) for one in new])
+    ids = await write(writer, access, protected, linked, idempotency_key=idempotency_key, input=[_input(one) for one in new])
     if ids == [memory.id for memory in memories]:
         return memories
     found = await memories_by_id(database, access, ids)

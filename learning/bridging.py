@@ -23,11 +23,13 @@ _NEW = 3.0
 
 
 def steps(found: Sequence[Candidate], order: Sequence[int], asked: frozenset[str]) -> tuple[str, ...]:
-    """The words of the first memories, without those of the question, that headings are searched for."""
+    """The words of the first memories, without those of the question, that headings are searched for; of equally rare ones those that
+    come first, so that it makes no difference whether words are keyed.
+    """
     having = Counter(word for one in found for word in set(one.terms.split()))
     words: dict[str, None] = {}
     for at in order[:FIRST]:
-        new = sorted(set(found[at].terms.split()) - asked, key=lambda word: (having[word], word))
+        new = sorted(dict.fromkeys(word for word in found[at].terms.split() if word not in asked), key=lambda word: having[word])
         words.update(dict.fromkeys(new[:_WORDS]))
     return tuple(words)
 

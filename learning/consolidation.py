@@ -17,9 +17,11 @@ from ..graph.database import Database
 from ..graph.derivations import Derivation, Extension, derive, extend
 from ..graph.duplicates import Likeness, assign, digest
 from ..graph.expiry import count_requests, read_expired, remove_expired, remove_requests
-from ..graph.memories import Kind, Memory, memory_hash
+from ..graph.keyring import index_of
+from ..graph.memories import Kind, Memory, subject_of
 from ..graph.names import new_id
 from ..graph.repertoires import EVER, Held, list_repertoires, read_repertoire
+from ..graph.searchable import Index
 from ..graph.strengths import Strength, Used, keep_strengths, read_uses
 from ..graph.supersessions import Supersession, supersede
 from ..graph.writer import Writer
@@ -83,7 +85,7 @@ async def expire(task: Task, progress: Progress) -> None:
 async def link_duplicates(task: Task, progress: Progress) -> None:
     """Link memories that say the same to the first that says so, and mend links that no longer hold."""
     async for held in _repertoires(task, progress):
-        wrong = await asyncio.to_thread(_likenesses, task.tenant, held)
+        wrong = await asyncio.to_thread(_likenesses, task.tenant, held, await index_of(task.database, task.tenant))
         links = [one for one in wrong if one.first is not None]
         progress.find(len(wrong), [Example(one.scope, one.id, one.first, f"similarity {one.similarity:g}") for one in links])
         await _write(task, progress, wrong, lambda batch: assign(task.writer, task.tenant, batch, task.at))
@@ -92,7 +94,7 @@ async def link_duplicates(task: Task, progress: Progress) -> None:
 async def derive_lessons(task: Task, progress: Progress) -> None:
     """Make one SEMANTIC memory out of episodes that say the same on three occasions or more."""
     async for held in _repertoires(task, progress):
-        made, added = await asyncio.to_thread(_lessons, task, held)
+        made, added = await asyncio.to_thread(_lessons, task, held, await index_of(task.database, task.tenant))
         progress.find(
             len(made) + len(added),
             [
@@ -157,50 +159,52 @@ async def _write(task: Task, progress: Progress, items: Sequence[T], write: Call
         progress.change(await write(items[start : start + BATCH]))
 
 
-def _origins(tenant: str, held: Sequence[Held]) -> dict[str, Origin]:
+def _origins(tenant: str, held: Sequence[Held], index: Index) -> dict[str, Origin]:
     """What each memory duplicates, of those that are not linked to one that is out of sight."""
     here = {one.memory.id for one in held}
     seen = [one for one in held if one.duplicate_of is None or one.duplicate_of[0] in here]
-    return origins([_said(tenant, one.memory) for one in seen])
+    return origins([_said(tenant, one.memory, index) for one in seen])
 
 
-def _said(tenant: str, memory: Memory) -> Said:
+def _said(tenant: str, memory: Memory, index: Index) -> Said:
     apart = (memory.kind.value, memory.modality.value, memory.speaker)
-    return Said(memory.id, memory.text or "", digest(tenant, memory) or "", apart, memory.expires_at is None)
+    return Said(memory.id, memory.text or "", digest(tenant, memory, index) or "", apart, memory.expires_at is None)
 
 
-def _likenesses(tenant: str, held: Sequence[Held]) -> list[Likeness]:
+def _likenesses(tenant: str, held: Sequence[Held], index: Index) -> list[Likeness]:
     """What is to be written so that the links are as they should be."""
     here = {one.memory.id for one in held}
-    origin = _origins(tenant, held)
+    origin = _origins(tenant, held, index)
     wrong: list[Likeness] = []
     for one in sorted(held, key=lambda one: one.memory.id):
-        id, same, stands = one.memory.id, digest(tenant, one.memory) or "", Origin(*one.duplicate_of) if one.duplicate_of else None
+        id, same, stands = one.memory.id, digest(tenant, one.memory, index) or "", Origin(*one.duplicate_of) if one.duplicate_of else None
         wanted = stands if stands and stands.first not in here else origin.get(id)
         if wanted != stands or one.digest != same or one.duplicate_loose:
             wrong.append(Likeness(id, one.memory.scope, same, *((wanted.first, wanted.similarity) if wanted else (None, 1.0))))
     return wrong
 
 
-def _lessons(task: Task, held: Sequence[Held]) -> tuple[list[Derivation], list[Extension]]:
+def _lessons(task: Task, held: Sequence[Held], index: Index) -> tuple[list[Derivation], list[Extension]]:
     """Memories to be made, and those made before that further episodes bear out."""
     lasting = [one for one in held if one.memory.kind is Kind.EPISODIC and one.memory.expires_at is None]
     by_id = {one.memory.id: one for one in lasting}
     episodes = [Episode(m.id, m.text or "", m.session, m.importance, m.occurred_at) for m in (one.memory for one in lasting)]
     made: list[Derivation] = []
     added: list[Extension] = []
-    for lesson in lessons(episodes, _origins(task.tenant, held)):
+    for lesson in lessons(episodes, _origins(task.tenant, held, index)):
         known = sorted({derived for id in lesson.episodes for derived in by_id[id].derived})
         new = tuple(id for id in lesson.episodes if not by_id[id].derived)
         if not known:
-            made.append(Derivation(_learnt(by_id[lesson.central].memory, lesson, task.at), lesson.central, lesson.episodes))
+            central = by_id[lesson.central].memory
+            subject = subject_of(central.agent, central.metadata)
+            made.append(Derivation(_learnt(central, lesson, task.at), lesson.central, lesson.episodes, subject))
         elif new and known[0][1]:
             added.append(Extension(known[0][0], by_id[new[0]].memory.scope, new))
     return made, added
 
 
 def _learnt(central: Memory, lesson: Lesson, at: datetime) -> Memory:
-    memory = replace(
+    return replace(
         central,
         id=new_id(),
         external_id=None,
@@ -212,7 +216,6 @@ def _learnt(central: Memory, lesson: Lesson, at: datetime) -> Memory:
         metadata=None,
         hash="",
     )
-    return replace(memory, hash=memory_hash(memory))
 
 
 def _supersessions(held: Sequence[Held]) -> list[Supersession]:
@@ -231,7 +234,7 @@ def _supersessions(held: Sequence[Held]) -> list[Supersession]:
         if pair is None and one.superseded_by is not None and one.superseded_by[0] not in here:
             pair = one.superseded_by
         if pair != one.superseded_by or one.superseded_loose:
-            wrong.append(Supersession(one.memory.id, one.memory.scope, *(pair or (None, None))))
+            wrong.append(Supersession(one.memory.id, one.memory.scope, *(pair or (None, None)), one.memory.agent))
     return wrong
 
 

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from ..graph.analysis import UNSPACED, name_words, terms
 from ..graph.languages import search_terms
 from ..graph.search import Candidate
+from ..graph.searchable import PLAIN, Index
 from ..graph.traits import ASKS
 from .forms import Form
 from .words import Vector, Words, by_rank, standardised
@@ -36,17 +37,20 @@ _MOST_USED = 8
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A question as its features see it. `session` is the one that runs, `at` the instant of asking."""
+    """A question as its features see it. `session` is the one that runs, `at` the instant of asking, `index` what candidates' terms are
+    keyed with.
+    """
 
     text: str
     form: Form
     session: str | None
     at: datetime
+    index: Index = PLAIN
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """The candidates' features: one row a candidate, one column a name. `terms` are the question's."""
+    """The candidates' features: one row a candidate, one column a name. `terms` are the question's, keyed as the candidates' are."""
 
     values: Vector
     terms: frozenset[str]
@@ -56,9 +60,9 @@ def measure(asked: Asked, found: Sequence[Candidate], bridges: Vector | None = N
     """Every feature of every candidate. `bridges` are what `bridging.bridge` found, zeros otherwise."""
     speakers = [" ".join(name_words(one.speaker)) if one.speaker else "" for one in found]
     named = _named(asked.text, speakers)
-    wanted = dict.fromkeys(search_terms(asked.text))
+    wanted = dict.fromkeys(asked.index.tokens(search_terms(asked.text)))
     sought = frozenset(wanted)
-    spoken = {term for name in named for term in terms(name)}
+    spoken = {term for name in named for term in asked.index.tokens(terms(name))}
     words = Words([one.terms for one in found], [term for term in wanted if term not in spoken] or list(wanted))
     before, after = _neighbours(found)
     own = words.scores()
@@ -85,7 +89,7 @@ def measure(asked: Asked, found: Sequence[Candidate], bridges: Vector | None = N
         "importance": np.array([one.importance for one in found]),
         "recency": np.array([_recency(one, asked.at) for one in found]),
         "used": np.array([min(1.0, math.log1p(one.used) / math.log1p(_MOST_USED)) for one in found]),
-        "asked": _asked_before(found, sought, rare),
+        "asked": _asked_before(found, sought, rare, asked.index),
         "current": np.array([-1.0 if one.superseded and not asked.form.past else 0.0 for one in found]),
     }
     return Measured(np.column_stack([columns[name] for name in NAMES]).reshape(len(found), len(NAMES)), sought)
@@ -138,11 +142,12 @@ def _about(found: Sequence[Candidate], asked: frozenset[str], rare: dict[str, fl
     return values
 
 
-def _asked_before(found: Sequence[Candidate], asked: frozenset[str], rare: dict[str, float]) -> Vector:
+def _asked_before(found: Sequence[Candidate], asked: frozenset[str], rare: dict[str, float], index: Index) -> Vector:
     """How like the question is to one that the candidate was useful for: the shared terms' part of it, by rarity and squared."""
     values = np.zeros(len(found))
     weight = math.fsum(rare.get(term, 1.0) for term in asked)
-    known = {question: asked.intersection(search_terms(question)) for question in {question for one in found for question in one.asked}}
+    questions = {question for one in found for question in one.asked}
+    known = {question: asked.intersection(index.tokens(search_terms(question))) for question in questions}
     for at, one in enumerate(found):
         shared = [known[question] for question in one.asked]
         if shared and weight:

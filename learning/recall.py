@@ -19,6 +19,7 @@ from ..graph.access import Access
 from ..graph.agents import agents_by_id
 from ..graph.database import Database
 from ..graph.instants import now
+from ..graph.keyring import index_of
 from ..graph.languages import search_terms
 from ..graph.memories import Kind, Memory, memories_by_id
 from ..graph.search import BREADTH, Candidate, Question, candidates
@@ -114,7 +115,8 @@ async def rank(database: Database, access: Access, request: RecallRequest, quest
     """Every candidate, ranked."""
     breadth = max(BREADTH, 2 * request.limit)
     found = await candidates(database, access, question, breadth)
-    words = Asked(request.query, form(request.query, now()), request.session, now())
+    index = await index_of(database, access.tenant)
+    words = Asked(request.query, form(request.query, now()), request.session, now(), index)
     measured = measure(words, found)
     scores = model.scores(measured.values)
     places = order(found, scores)
@@ -134,10 +136,12 @@ async def asked(database: Database, embedders: Embedders, access: Access, reques
     own = agents[request.agent].goals if request.agent in agents else ()
     goals = list(dict.fromkeys((*request.goals, *own)))[:_GOALS]
     seen = await embedders.question([request.query, *goals])
-    embedding, nearest = (seen.vectors[0], seen.vectors[1:]) if seen else (None, [])
+    index = await index_of(database, access.tenant)
+    turned = index.rotate(seen.vectors) if seen else []
+    embedding, nearest = (turned[0], turned[1:]) if seen else (None, [])
     return Question(
         agent=request.agent,
-        terms=tuple(dict.fromkeys(search_terms(request.query)))[:_TERMS],
+        terms=tuple(index.tokens(dict.fromkeys(search_terms(request.query))))[:_TERMS],
         embedding=None if embedding is None else tuple(embedding),
         slot=seen.slot if seen else SLOT_A,
         resources=request.resources,

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from base64 import b64encode
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -22,7 +24,10 @@ from cairn.api.app import create_app
 from cairn.api.client import Client
 from cairn.api.presence import operator_key
 from cairn.api.services import Cairn, open_services
+from cairn.graph.data_dir import write_private
 from cairn.graph.database import Database, connect
+from cairn.graph.keyring import Keyring
+from cairn.graph.master import open_master_key
 from cairn.graph.migrations.runner import migrate
 from cairn.graph.servers import Servers
 from cairn.graph.servers import servers as start_servers
@@ -99,10 +104,19 @@ def migrated(servers: Servers) -> Servers:
     return servers
 
 
+@pytest.fixture(scope="session")
+def master_key_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The master key of all tests: the same in every run, since servers may outlive a run and background work looks at every tenant."""
+    file = tmp_path_factory.mktemp("keys") / "master.key"
+    write_private(file, b64encode(sha256(b"tests").digest()).decode("ascii") + "\n")
+    return file
+
+
 @pytest.fixture
-async def database(migrated: Servers) -> AsyncIterator[Database]:
-    """The real database."""
+async def database(migrated: Servers, master_key_file: Path) -> AsyncIterator[Database]:
+    """The real database, encrypted."""
     async with connect(migrated.neo4j_uri, migrated.neo4j_user, migrated.neo4j_password, migrated.neo4j_database) as connected:
+        connected.keyring = Keyring(connected, open_master_key(master_key_file))
         yield connected
 
 
@@ -114,7 +128,7 @@ async def writer(database: Database) -> AsyncIterator[Writer]:
 
 
 @pytest.fixture
-def settings(migrated: Servers, tenant: str, tmp_path: Path) -> Settings:
+def settings(migrated: Servers, tenant: str, tmp_path: Path, master_key_file: Path) -> Settings:
     """Settings for a Cairn of this test's own: its tenant and data directory, on the servers of the run."""
     return Settings(
         data_dir=tmp_path / "data",
@@ -124,6 +138,7 @@ def settings(migrated: Servers, tenant: str, tmp_path: Path) -> Settings:
         neo4j_password=SecretStr(migrated.neo4j_password) if migrated.neo4j_password is not None else None,
         neo4j_database=migrated.neo4j_database,
         redis_url=migrated.redis_url,
+        master_key_file=master_key_file,
         consolidation_interval=0,  # the servers are shared: a test asks for what it wants
     )
 
