@@ -2,7 +2,7 @@
 MATCH (t:Tenant {id: $tenant})
 OPTIONAL MATCH (k:TenantKey {tenant: t.id})
 RETURN coalesce(t.sealing, false) AS sealing, coalesce(t.keyed, false) AS keyed, coalesce(t.keysVersion, 0) AS version,
-       k {.id, .master, .wrapped, .index} AS key;
+       k {.id, .master, .wrapped, .index, .previous, .previousMaster, .previousWrapped} AS key;
 
 // keyring_found: makes a tenant's key unless it has one, and answers the one that it has
 UNWIND $rows AS row
@@ -15,6 +15,9 @@ RETURN row.i AS i, k.id AS id;
 // keyring_take: takes room for more seals under a subject's key, which is made unless there is one with room
 UNWIND $rows AS row
 MATCH (w:TenantKey {tenant: row.tenant})
+SET w.touchedAt = row.at
+WITH row, w
+WHERE w.id = row.parent
 MERGE (k:SubjectKey {slot: row.slot})
 ON CREATE SET k.id = row.id, k.tenant = row.tenant, k.subject = row.subject, k.parent = row.parent, k.wrapped = row.wrapped, k.at = row.at, k.taken = 0
 SET k.taken = k.taken + row.room
@@ -34,15 +37,3 @@ SET k.heldAt = row.at
 WITH row, k
 WHERE k.wrapped IS NOT NULL
 RETURN row.i AS i;
-
-// keyring_switch: has a tenant's new values sealed or not; without a memory yet, its words and vectors keyed or not
-UNWIND $rows AS row
-MATCH (t:Tenant {id: row.tenant})
-SET t.keysVersion = coalesce(t.keysVersion, 0) + 1
-WITH row, t, coalesce(t.sealing, false) AS before
-SET t.sealing = row.sealing
-FOREACH (x IN CASE WHEN row.keyed IS NOT NULL THEN [t] ELSE [] END | SET x.keyed = row.keyed)
-RETURN row.i AS i, before;
-
-// keyring_searched: whether a tenant has anything that is searched for by words or vectors
-RETURN EXISTS { MATCH (m:Memory) WHERE m.tenant = $tenant AND m.id IS NOT NULL } OR EXISTS { MATCH (f:Fact) WHERE f.tenant = $tenant AND f.id IS NOT NULL } AS searched;

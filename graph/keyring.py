@@ -20,7 +20,7 @@ from typing import Any, Protocol
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from ..errors import Conflict, Internal, Unavailable
+from ..errors import Conflict, Unavailable
 from .changes import Change, Results, Settled, Step
 from .database import Database, Row
 from .instants import now
@@ -62,6 +62,8 @@ class _Tenant:
     id: str | None = None
     cipher_key: bytes | None = field(default=None, repr=False)
     secret: KeyedIndex | None = field(default=None, repr=False)
+    parents: dict[str, bytes] = field(default_factory=dict[str, bytes], repr=False)
+    """What wraps subjects' keys, by id: the tenant's key, and the one before it while a rotation is under way."""
 
     @property
     def index(self) -> Index:
@@ -154,6 +156,11 @@ class Keyring:
             found[raw] = Sealed(raw) if known is None else Sealed(raw, known.key, known.destroyed)
         return found
 
+    async def name(self, tenant: str, subject: str) -> str:
+        """What a subject is called in the graph."""
+        known = await self._known(tenant)
+        return subject_name(known.secret or PLAIN, subject)
+
     def saw(self, tenant: str, version: int) -> None:
         """Told by whoever looked at a tenant just now; drops what is known of one that changed."""
         known = self._tenants.get(tenant)
@@ -194,6 +201,11 @@ class Keyring:
         if stored is not None:
             found.id = stored["id"]
             found.cipher_key = await self.master.unwrap(stored["master"], stored["wrapped"], tenant_context(tenant, stored["id"]))
+            found.parents[stored["id"]] = found.cipher_key
+            if stored["previous"] is not None:
+                context = tenant_context(tenant, stored["previous"])
+                wrapped: bytes = stored["previousWrapped"]
+                found.parents[stored["previous"]] = await self.master.unwrap(stored["previousMaster"], wrapped, context)
             found.secret = KeyedIndex(unwrap(found.cipher_key, stored["index"], index_context(tenant)))
         self._tenants[tenant] = found
         while len(self._tenants) > _TENANTS:
@@ -206,11 +218,12 @@ class Keyring:
             if (known := await self._known(tenant)).id is not None:
                 return known
             id, new = secrets.token_hex(ID_BYTES), secrets.token_bytes(KEY_BYTES)
+            by, wrapped = await self.master.wrap(new, tenant_context(tenant, id))
             row: Row = {
                 "tenant": tenant,
                 "id": id,
-                "master": self.master.id,
-                "wrapped": await self.master.wrap(new, tenant_context(tenant, id)),
+                "master": by,
+                "wrapped": wrapped,
                 "index": wrap(new, secrets.token_bytes(KEY_BYTES), index_context(tenant)),
                 "at": now(),
             }
@@ -260,6 +273,10 @@ class Keyring:
                 "most": MOST,
             }
             taken: Row = await writer.apply(_change(tenant, Step(_CYPHER["keyring_take"], (row,))))
+            if not taken:  # the tenant's key was rotated meanwhile
+                self.forget(tenant)
+                parent = await self._found(writer, tenant)
+                return await self._take(writer, tenant, subject, parent)
             if taken["full"]:
                 continue
             if taken["id"] == id:
@@ -282,10 +299,13 @@ class Keyring:
             if row["wrapped"] is None:
                 self._keys[id] = Sealed(b"", DataKey(tenant, id, _NO_CIPHER), destroyed=True)
                 continue
-            parent = await self._known(tenant)
-            if parent.cipher_key is None or parent.id != row["parent"]:
-                raise Internal("a key in the graph is wrapped by a key that the graph does not have")
-            raw = unwrap(parent.cipher_key, row["wrapped"], subject_context(tenant, id))
+            parent = (await self._known(tenant)).parents.get(row["parent"])
+            if parent is None:  # rotated since the tenant was looked at
+                self._tenants.pop(tenant, None)
+                parent = (await self._known(tenant)).parents.get(row["parent"])
+            if parent is None:
+                raise Unavailable("the keys of this tenant are being rotated; try again")
+            raw = unwrap(parent, row["wrapped"], subject_context(tenant, id))
             self._keys[id] = Sealed(b"", DataKey(tenant, id, AESGCM(raw)))
         while len(self._keys) > _KEYS:
             self._keys.popitem(last=False)

@@ -30,7 +30,10 @@ class MasterKey(Protocol):
 
     @property
     def id(self) -> str: ...
-    async def wrap(self, key: bytes, context: bytes) -> bytes: ...
+    async def wrap(self, key: bytes, context: bytes) -> tuple[str, bytes]:
+        """The id of the key that wrapped, which is the one in use, and what it made."""
+        ...
+
     async def unwrap(self, id: str, wrapped: bytes, context: bytes) -> bytes: ...
     async def rotate(self) -> None:
         """Have `wrap` use a new key from now on. Earlier ones stay until `retire`."""
@@ -54,17 +57,23 @@ class FileMasterKey:
         """The first 16 hex digits of the SHA-256 of the key in use."""
         return self._current
 
-    async def wrap(self, key: bytes, context: bytes) -> bytes:
-        """`key` under the key in use."""
-        return wrap(self._keys[self._current], key, context)
+    async def wrap(self, key: bytes, context: bytes) -> tuple[str, bytes]:
+        """`key` under the key in use, which another process may have put into the file."""
+        self._load()
+        return self._current, wrap(self._keys[self._current], key, context)
 
     async def unwrap(self, id: str, wrapped: bytes, context: bytes) -> bytes:
         """What was wrapped by the key `id`; looked for in the file again when another process rotated it."""
         if id not in self._keys:
-            self._keys |= {_id(key): key for key in _read(self._file)}
+            self._load()
         if id not in self._keys:
             raise Unavailable(f"the master key {id} is not in {self._file}; restore that file from where you keep a copy of it")
         return unwrap(self._keys[id], wrapped, context)
+
+    def _load(self) -> None:
+        keys = _read(self._file)
+        self._keys |= {_id(key): key for key in keys}
+        self._current = _id(keys[0])
 
     async def rotate(self) -> None:
         """Put a new key before the others, in the file first."""

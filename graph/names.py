@@ -45,6 +45,15 @@ def check_name(what: str, value: str, longest: int = 200) -> str:
     return value
 
 
+def check_characters(what: str, value: str) -> str:
+    """`value` when all of it are characters. Raises BadInput for half of a surrogate pair."""
+    try:
+        value.encode("utf-8")
+    except UnicodeEncodeError:
+        raise BadInput(f"{what} holds half of a surrogate pair, which is no character") from None
+    return value
+
+
 def check_id(what: str, value: str) -> str:
     """`value` when it can stand as a segment of a scope and of a permission's object. Raises BadInput otherwise."""
     check_name(what, value)

@@ -19,7 +19,7 @@ from .instants import check_instant, now
 from .keyring import Held, Sealer, index_for, sealer_for
 from .memories import Kind, Memory, Modality, lookup_key, stored_hash, subject_of
 from .mentions import Linked
-from .names import agent_scope, check_id, check_name, check_scope, key, new_id
+from .names import agent_scope, check_characters, check_id, check_name, check_scope, key, new_id
 from .searchable import Index
 from .statements import load
 from .vectors import Vectors, turned
@@ -78,6 +78,8 @@ def check(access: Access, new: NewMemory, at: datetime) -> Memory:
         raise BadInput("a memory of modality TEXT must have a text")
     if new.text is not None and len(new.text) > MAX_TEXT:
         raise BadInput(f"the text has {len(new.text)} characters; at most {MAX_TEXT} are kept in one memory: split it")
+    if new.text is not None:
+        check_characters("the text", new.text)
     for what, value in (("the session", new.session), ("the speaker", new.speaker), ("externalId", new.external_id)):
         if value is not None:
             check_name(what, value, 500)

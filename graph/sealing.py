@@ -2,7 +2,7 @@
 
 A sealed value is bytes in Neo4j, where a plain one is text, so that nothing a caller sends can pass for one:
 
-    version (1 byte: 1) | key id (16 bytes) | nonce (12 random bytes) | ciphertext and tag (16 bytes)
+    "cairn" and the version (6 bytes) | key id (16 bytes) | nonce (12 random bytes) | ciphertext and tag (16 bytes)
 
 Its associated data are the version, tenant, label, id and property it was sealed for, and the key's id, each length-prefixed: moved to
 another property, node or tenant it does not open. Source: NIST SP 800-38D (GCM; random 96-bit nonces, at most 2^32 a key).
@@ -22,7 +22,7 @@ from ..errors import BadInput, Internal, Unavailable
 
 KEY_BYTES = 32
 ID_BYTES = 16
-_VERSION = b"\x01"
+_VERSION = b"cairn\x01"
 _NONCE = 12
 _HEADER = len(_VERSION) + ID_BYTES + _NONCE
 _TAG = 16
@@ -66,9 +66,9 @@ def place(key: DataKey, label: str, id: str, name: str) -> bytes:
 
 def key_id(raw: bytes) -> str | None:
     """The id of the key that a value was sealed with; None for what is no sealed value."""
-    if len(raw) < _HEADER + _TAG or raw[:1] != _VERSION:
+    if len(raw) < _HEADER + _TAG or raw[: len(_VERSION)] != _VERSION:
         return None
-    return raw[1 : 1 + ID_BYTES].hex()
+    return raw[len(_VERSION) : len(_VERSION) + ID_BYTES].hex()
 
 
 def opened(value: Stored, label: str, id: str, name: str, tenant: str | None = None) -> str | None:
@@ -87,7 +87,7 @@ def opened(value: Stored, label: str, id: str, name: str, tenant: str | None = N
         raise Unavailable("a value is encrypted under a key that this Cairn does not have; see docs/security/encryption.md")
     if tenant is not None and value.key.tenant != tenant:
         raise _altered(label, name)
-    nonce = value.raw[1 + ID_BYTES : _HEADER]
+    nonce = value.raw[_HEADER - _NONCE : _HEADER]
     try:
         return value.key.cipher.decrypt(nonce, value.raw[_HEADER:], place(value.key, label, id, name)).decode("utf-8")
     except (InvalidTag, UnicodeDecodeError):
@@ -105,7 +105,8 @@ def find_sealed(value: Any) -> Iterator[bytes]:
     """Every sealed value in what a statement answered, however deep in lists and maps."""
     kind = type(cast("object", value))
     if kind is bytes:
-        yield value
+        if key_id(value) is not None:
+            yield value
     elif kind is list:
         for item in cast("list[Any]", value):
             if type(item) in _NESTING:
@@ -123,7 +124,7 @@ def with_keys(value: Any, keys: dict[bytes, Sealed]) -> Any:
     """What a statement answered, its sealed values replaced by `keys`."""
     kind = type(cast("object", value))
     if kind is bytes:
-        return keys[value]
+        return keys.get(value, value)
     if kind is list:
         return [with_keys(item, keys) if type(item) in _NESTING else item for item in cast("list[Any]", value)]
     if kind is dict:

@@ -23,7 +23,7 @@ ACTIONS = ("read", "write", "delete", "admin")
 EVERYTHING = "*"
 PRINCIPAL = "{principal}"
 LONGEST = 2_000
-BARE = ("community", "import", "key", "ledger", "model", "policy")
+BARE = ("community", "encryption", "import", "key", "ledger", "model", "policy")
 """Kinds whose object is the kind alone."""
 WITH_PATH = ("agent", "field", "graph", "memory", "state")
 """Kinds whose objects have a path."""

@@ -9,6 +9,7 @@ from .agents import AgentMutation, AgentQuery
 from .communities import CommunityMutation, CommunityQuery
 from .consolidation import ConsolidationMutation, ConsolidationQuery
 from .embedding import EmbeddingQuery
+from .encryption import EncryptionMutation, EncryptionQuery
 from .entities import EntityMutation, EntityQuery
 from .facts import FactMutation, FactQuery
 from .fields import guard_fields
@@ -41,6 +42,7 @@ class Query(
     ModelQuery,
     EmbeddingQuery,
     ConsolidationQuery,
+    EncryptionQuery,
 ):
     """Everything that can be read."""
 
@@ -59,6 +61,7 @@ class Mutation(
     KeyMutation,
     PolicyMutation,
     ModelMutation,
+    EncryptionMutation,
 ):
     """Everything that can be changed. An idempotencyKey makes a repeated call harmless."""
 

@@ -9,6 +9,7 @@ from cairn.graph.agents import register_agent
 from cairn.graph.analysis import terms
 from cairn.graph.database import Database
 from cairn.graph.instants import now
+from cairn.graph.keyring import index_of
 from cairn.graph.remembering import NewMemory, Prepared, check, forget, remember
 from cairn.graph.search import Question, candidates, lucene_query
 from cairn.graph.tenants import create_tenant
@@ -30,8 +31,9 @@ async def write(writer: Writer, may: Access, *texts: str, scope: str = "agent/ad
     return await remember(writer, may, prepared)
 
 
-def question(text: str) -> Question:
-    return Question(agent="ada", terms=tuple(terms(text)), embedding=tuple(EMBEDDER.embed([text])[0]))
+async def question(database: Database, may: Access, text: str) -> Question:
+    index = await index_of(database, may.tenant)
+    return Question(agent="ada", terms=tuple(index.tokens(terms(text))), embedding=tuple(index.rotate(EMBEDDER.embed([text]))[0]))
 
 
 @pytest.fixture
@@ -46,7 +48,7 @@ async def test_a_filtered_search_survives_deletions(database: Database, writer: 
     ids = await write(writer, ada, *(f"the tide at station {number}" for number in range(10)))
     for id in ids[:3]:
         await forget(writer, database, ada, id)
-    asked = question("tide at the station")
+    asked = await question(database, ada, "tide at the station")
     assert {c.id for c in await candidates(database, ada, asked)} == set(ids[3:])
     assert await candidates(database, access(ada.tenant, "public"), asked) == []
     assert await candidates(database, access("no-such-tenant", "agent/ada"), asked) == []
@@ -55,14 +57,14 @@ async def test_a_filtered_search_survives_deletions(database: Database, writer: 
 async def test_what_is_not_readable_neither_shows_nor_crowds_out(database: Database, writer: Writer, ada: Access) -> None:
     await write(writer, ada, *(f"salt marsh survey {number}" for number in range(30)))
     (public,) = await write(writer, ada, "salt marsh survey of the public", scope="public")
-    found = await candidates(database, access(ada.tenant, "public"), question("salt marsh survey"), breadth=5)
+    found = await candidates(database, access(ada.tenant, "public"), await question(database, ada, "salt marsh survey"), breadth=5)
     assert [c.id for c in found] == [public]
     assert found[0].cosine > 0.5
 
 
 async def test_nobody_who_may_read_nothing_finds_anything(database: Database, writer: Writer, ada: Access) -> None:
     await write(writer, ada, "salt marsh survey")
-    assert await candidates(database, access(ada.tenant), question("salt marsh survey")) == []
+    assert await candidates(database, access(ada.tenant), await question(database, ada, "salt marsh survey")) == []
 
 
 def test_a_question_without_terms_or_scopes_asks_for_nothing() -> None:

@@ -19,7 +19,7 @@ from cairn.graph.access import Access
 from cairn.graph.agents import register_agent
 from cairn.graph.database import Database
 from cairn.graph.ledger import read_head
-from cairn.graph.states import MAX_VALUE_BYTES, State, get_state, history, list_states, set_state, state_hash
+from cairn.graph.states import MAX_VALUE_BYTES, State, get_state, history, list_states, set_state
 from cairn.graph.verification import verify
 from cairn.graph.writer import Writer, open_writer
 

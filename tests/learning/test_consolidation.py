@@ -23,10 +23,13 @@ from cairn.graph.consolidations import Job, Report, State, claim, due, read_repo
 from cairn.graph.database import Database, run
 from cairn.graph.feedback import give_feedback
 from cairn.graph.instants import now, utc
+from cairn.graph.keyring import index_of
 from cairn.graph.memories import Kind, memories_by_id
 from cairn.graph.names import key, new_id
 from cairn.graph.remembering import NewMemory, Prepared, check, forget, remember
+from cairn.graph.sealing import opened
 from cairn.graph.statements import parse
+from cairn.graph.supersessions import reason_of
 from cairn.graph.verification import verify
 from cairn.graph.writer import Writer, open_writer
 from cairn.learning.consolidation import JOBS, Progress, Task
@@ -144,7 +147,9 @@ async def test_what_is_said_on_three_days_becomes_knowledge(database: Database, 
     report = await job(writer, root, Job.DERIVATION)
     assert (report.found, report.changed) == (1, 1)
     (made,) = [row for row in await look(database, "memories", root.tenant) if row["kind"] == "SEMANTIC"]
-    assert (made["text"], made["scope"], made["session"], made["dimensions"], made["terms"]) == (GARDEN, "agent/ada", None, 256, "term")
+    assert opened(made["text"], "Memory", made["id"], "text") == GARDEN
+    assert (made["scope"], made["session"], made["dimensions"]) == ("agent/ada", None, 256)
+    assert made["terms"] == (await index_of(database, root.tenant)).token("term")
     assert made["importance"] == pytest.approx(0.68)
     assert utc(made["occurredAt"]) == MAY + timedelta(days=2)
     derived = [(source, target) for source, kind, target in await links(database, root.tenant) if kind == "DERIVED_FROM"]
@@ -219,7 +224,7 @@ async def test_a_newer_statement_takes_the_place_of_an_older_one(database: Datab
     (row,) = [row for row in await look(database, "links", root.tenant) if row["type"] == "SUPERSEDES"]
     assert (row["source"], row["target"], row["supersededBy"]) == (oslo, rome, oslo)
     assert utc(row["supersededAt"]) == MAY + timedelta(days=1)
-    assert row["reason"] == "“rome” became “oslo”, all else being the same"
+    assert reason_of(rome, row["reason"]) == "“rome” became “oslo”, all else being the same"
     assert (await job(writer, root, Job.SUPERSESSION)).found == 0
     await forget(writer, database, root, oslo)
     assert [row["supersededBy"] for row in await look(database, "memories", root.tenant)] == [None] * 3
