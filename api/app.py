@@ -32,6 +32,7 @@ def create_app(cairn: Cairn) -> Starlette:
             gate=gate,
             settings=services.settings,
             epochs=cairn.epochs,
+            keyring=cairn.services.database.keyring,
             shareable=SHAREABLE,
             needed={"neo4j": services.database.ping},
             wanted={"redis": cairn.epochs.ping},

@@ -17,6 +17,7 @@ from starlette.staticfiles import StaticFiles
 from strawberry.printer import print_schema
 
 from .. import __version__
+from ..graph.keyring import Keyring
 from ..settings import Settings
 from .authentication import Gate
 from .cache import QueryCache
@@ -44,6 +45,7 @@ class Parts:
     gate: Gate
     settings: Settings
     epochs: Epochs | None = None
+    keyring: Keyring | None = None
     shareable: frozenset[str] = frozenset()
     needed: Mapping[str, Check] = field(default_factory=dict[str, Check])
     wanted: Mapping[str, Check] = field(default_factory=dict[str, Check])
@@ -54,7 +56,7 @@ def assemble(parts: Parts) -> Starlette:
     """The app: /graphql, /healthz, /readyz, /metrics, the start page, the vendored files, and the parts' own routes."""
     settings, gate = parts.settings, parts.gate
     executor = Executor(parts.schema, Limits.of(settings), parts.make_context, settings.request_timeout)
-    cache = parts.epochs and QueryCache(parts.epochs, schema_version(parts.schema), settings.cache_ttl, parts.shareable)
+    cache = parts.epochs and QueryCache(parts.epochs, schema_version(parts.schema), settings.cache_ttl, parts.shareable, parts.keyring)
     metrics = Metrics()
     http = GraphQLHTTP(executor, gate, cache, settings, (_STATIC / "graphiql.html").read_bytes())
     return Starlette(

@@ -19,6 +19,8 @@ from typing import Literal
 import orjson
 from graphql import OperationType
 
+from ..graph.answers import PLAIN_ANSWERS, Answers
+from ..graph.keyring import Keyring
 from ..graph.tags import Collected, collecting
 from .authentication import Caller
 from .epochs import Epochs, Missing
@@ -41,14 +43,23 @@ class QueryCache:
     """Keeps answers of queries. `life` is in seconds; it bounds how long an answer is kept when nothing it depends on changes.
 
     `schema_version` names the schema that answers were made with; `shareable` the root fields whose answers depend on nothing
-    but the caller's permissions, so that principals with equal permissions may share them.
+    but the caller's permissions, so that principals with equal permissions may share them. With a `keyring` answers are kept as the
+    tenant's encryption wants it.
     """
 
-    def __init__(self, epochs: Epochs, schema_version: str, life: float, shareable: frozenset[str] = frozenset()) -> None:
+    def __init__(
+        self,
+        epochs: Epochs,
+        schema_version: str,
+        life: float,
+        shareable: frozenset[str] = frozenset(),
+        keyring: Keyring | None = None,
+    ) -> None:
         self._epochs = epochs
         self._schema_version = schema_version
         self._life = life
         self._shareable = shareable
+        self._keyring = keyring
         self._flights: dict[str, asyncio.Event] = {}
 
     def key(self, plan: Plan, caller: Caller) -> str | None:
@@ -73,20 +84,23 @@ class QueryCache:
         )
         return _digest([*(part.encode("utf-8", "surrogatepass") for part in parts), variables])
 
-    async def answer(self, key: str, compute: Callable[[], Awaitable[Answer]]) -> Served:
+    async def answer(self, key: str, compute: Callable[[], Awaitable[Answer]], tenant: str = "") -> Served:
         """The kept answer under `key`, or the one that `compute` makes, which is kept if it may be. Raises what `compute` raises."""
+        answers = PLAIN_ANSWERS if self._keyring is None else await self._keyring.answers(tenant)
+        if answers is None:
+            return Served(await compute(), "miss")
         found = await self._epochs.lookup(key)
         flight = self._flights.get(key)
         if isinstance(found, Missing) and flight is not None:
             await flight.wait()
             found = await self._epochs.lookup(key)  # not simply the other's answer: a write may have completed since it was read
-        if isinstance(found, bytes):
-            return Served(Answer(found, clean=True), "l2")
-        if found is None:
+        if isinstance(found, bytes) and (body := answers.open(key, found)) is not None:
+            return Served(Answer(body, clean=True), "l2")
+        if not isinstance(found, Missing):
             return Served(await compute(), "miss")
-        return Served(await self._lead(key, found, compute), "miss")
+        return Served(await self._lead(key, found, compute, answers), "miss")
 
-    async def _lead(self, key: str, since: Missing, compute: Callable[[], Awaitable[Answer]]) -> Answer:
+    async def _lead(self, key: str, since: Missing, compute: Callable[[], Awaitable[Answer]], answers: Answers) -> Answer:
         flight = None if key in self._flights else asyncio.Event()
         if flight is not None:
             self._flights[key] = flight
@@ -96,7 +110,7 @@ class QueryCache:
                 answer = await compute()
             life = self._life_of(answer, tags)
             if life >= _SHORTEST_LIFE and monotonic() - began < self._epochs.longest_read:
-                await self._epochs.store(key, since, tags, life, answer.body)
+                await self._epochs.store(key, since, tags, life, answers.seal(key, answer.body))
             return answer
         finally:
             if flight is not None:

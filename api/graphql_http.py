@@ -129,7 +129,7 @@ class GraphQLHTTP:
         key = self._cache.key(plan, caller) if self._cache is not None else None
         if self._cache is None or key is None:
             return Served(await compute(), "miss")
-        return await self._cache.answer(key, compute)
+        return await self._cache.answer(key, compute, caller.access.tenant)
 
     def _reply(self, plan: Plan | None, served: Served, form: Form) -> Reply:
         code = served.answer.code

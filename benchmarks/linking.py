@@ -14,6 +14,7 @@ from statistics import median
 from time import perf_counter
 
 from cairn.graph.labels import Kind, Label
+from cairn.graph.searchable import PLAIN
 from cairn.importers.gazetteer import Gazetteer
 from cairn.importers.spotting import Sources, mentions_in, spot
 
@@ -68,7 +69,7 @@ def link_all(texts: list[tuple[str, str]], gazetteer: Gazetteer) -> tuple[float,
     linked = 0
     begin = perf_counter()
     for text, name in texts:
-        mentions = mentions_in(spot(text, None, sources), {}, "acme", "public")
+        mentions = mentions_in(spot(text, None, sources), {}, "acme", "public", PLAIN)
         linked += any(mention.text == name and mention.local is None for mention in mentions)
     return len(texts) / (perf_counter() - begin), linked
 

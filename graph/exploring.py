@@ -10,6 +10,7 @@ from .access import Access
 from .analysis import label_tokens, lucene_any
 from .database import Database, Row
 from .graphs import collect_graphs, graphs_by_iri
+from .keyring import index_of
 from .pages import Page, check_first, decode, encode, page
 from .rdf import graph_key, resource_key
 from .resources import Resource, resources_by_key
@@ -95,7 +96,11 @@ async def _by_text(
     position = decode(after, float, str)
     if not words or not graphs:
         return Page((), (), more=False)
-    queries = [_query(words, graphs[start : start + _GRAPHS_AT_ONCE]) for start in range(0, len(graphs), _GRAPHS_AT_ONCE)]
+    index = await index_of(database, access.tenant)
+    queries = [
+        _query(words, index.tokens(words) if index.keyed else [], graphs[start : start + _GRAPHS_AT_ONCE])
+        for start in range(0, len(graphs), _GRAPHS_AT_ONCE)
+    ]
     score, key = position or (None, "")
     parameters |= {"queries": queries, "most": _MOST, "scoreAfter": score, "keyAfter": key}
     rows = await database.read(_CYPHER["resources_search"], parameters)
@@ -104,10 +109,11 @@ async def _by_text(
     return page([found[key] for key in scores if key in found], first, lambda one: encode(scores[one.key], one.key))
 
 
-def _query(words: Sequence[str], graphs: Sequence[int]) -> str:
-    """In Lucene's syntax: in one of the graphs, with every word; the last may go on."""
-    whole = " ".join(f"+terms:{word}" for word in words[:-1])
-    return f"+graphKey:{lucene_any(map(graph_key, graphs))}^0 {whole} +(terms:{words[-1]}^2 terms:{words[-1]}*)"
+def _query(words: Sequence[str], keyed: Sequence[str], graphs: Sequence[int]) -> str:
+    """In Lucene's syntax: in one of the graphs, with every word; the last may go on. `keyed`: what local entities' names have for them."""
+    forms = [f"terms:{word}^2 terms:{word}*" if place == len(words) - 1 else f"terms:{word}" for place, word in enumerate(words)]
+    either = [f"{form} terms:{token}" for form, token in zip(forms, keyed, strict=True)] if keyed else forms
+    return f"+graphKey:{lucene_any(map(graph_key, graphs))}^0 {' '.join(f'+({form})' for form in either)}"
 
 
 async def _graphs(database: Database, access: Access, graph: str | None) -> list[int]:

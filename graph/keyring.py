@@ -21,6 +21,7 @@ from typing import Any, Protocol
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from ..errors import Conflict, Unavailable
+from .answers import PLAIN_ANSWERS, Answers, SealedAnswers
 from .changes import Change, Results, Settled, Step
 from .database import Database, Row
 from .instants import now
@@ -62,6 +63,7 @@ class _Tenant:
     id: str | None = None
     cipher_key: bytes | None = field(default=None, repr=False)
     secret: KeyedIndex | None = field(default=None, repr=False)
+    answers: SealedAnswers | None = field(default=None, repr=False)
     parents: dict[str, bytes] = field(default_factory=dict[str, bytes], repr=False)
     """What wraps subjects' keys, by id: the tenant's key, and the one before it while a rotation is under way."""
 
@@ -137,6 +139,17 @@ class Keyring:
             known = await self._found(writer, tenant)
         return known.index
 
+    async def prepare(self, writer: Applies, tenant: str) -> None:
+        """Make the tenant's key if it is to seal and has none. Raises Unavailable when the master key does not open the one it has."""
+        known = await self._known(tenant)
+        if known.sealing and known.id is None:
+            await self._found(writer, tenant)
+
+    async def answers(self, tenant: str) -> Answers | None:
+        """What the tenant's answers are kept with outside Neo4j; None when they may not be kept, because the tenant has no key yet."""
+        known = await self._known(tenant)
+        return known.answers if known.sealing or known.answers is not None else PLAIN_ANSWERS
+
     async def sealer(self, writer: Applies, tenant: str, subject: str) -> Sealer:
         """The sealer of a subject; of a tenant that does not seal, one that does nothing. Raises Unavailable when there is no key."""
         known = await self._known(tenant)
@@ -206,7 +219,8 @@ class Keyring:
                 context = tenant_context(tenant, stored["previous"])
                 wrapped: bytes = stored["previousWrapped"]
                 found.parents[stored["previous"]] = await self.master.unwrap(stored["previousMaster"], wrapped, context)
-            found.secret = KeyedIndex(unwrap(found.cipher_key, stored["index"], index_context(tenant)))
+            secret = unwrap(found.cipher_key, stored["index"], index_context(tenant))
+            found.secret, found.answers = KeyedIndex(secret), SealedAnswers(secret)
         self._tenants[tenant] = found
         while len(self._tenants) > _TENANTS:
             self.forget(next(iter(self._tenants)))

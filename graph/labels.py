@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from .database import Database, Row
+from .keyring import index_of
 from .rdf import literal
+from .searchable import Index
 from .statements import load
 from .vocabulary import NAMES, PREFERRED_NAMES, PREFIXES
 
@@ -73,34 +75,37 @@ async def graph_marks(database: Database, tenant: str, scope_graph: str) -> dict
     return {row["number"]: Mark(row["number"], row["own"], row["digest"]) for row in rows}
 
 
-async def graph_labels(database: Database, graph: int) -> AsyncIterator[list[Label]]:
+async def graph_labels(database: Database, tenant: str, graph: int) -> AsyncIterator[list[Label]]:
     """All labels of a graph, some thousand at a time. Blank nodes have none."""
     after = ""
+    index = await index_of(database, tenant)
     while True:
         parameters: Row = {"graph": graph, "after": after, "limit": _PAGE, "predicates": _starts(NAMES - _NOT_ITS_OWN)}
         rows = await database.read(_CYPHER["labels_page"], parameters)
-        yield await asyncio.to_thread(_labels, rows, graph)
+        yield await asyncio.to_thread(_labels, rows, graph, index)
         if len(rows) < _PAGE:
             return
         after = rows[-1]["key"]
 
 
-async def descriptions(database: Database, wanted: Sequence[tuple[str, int]]) -> dict[tuple[str, int], str]:
+async def descriptions(database: Database, tenant: str, wanted: Sequence[tuple[str, int]]) -> dict[tuple[str, int], str]:
     """For (resource key, graph number) pairs the graph's names and notes about the resource as one text."""
     if not wanted:
         return {}
     pairs = [{"key": key, "graph": graph} for key, graph in wanted]
     parameters: Row = {"wanted": pairs, "predicates": _starts((*PREFERRED_NAMES, *NOTES)), "most": _NOTES_READ}
     found = await database.read(_CYPHER["labels_described"], parameters)
-    return {(row["key"], row["graph"]): ". ".join(one.value for one in map(literal, row["literals"]) if one is not None) for row in found}
+    index = await index_of(database, tenant)
+    shown = [(row, [literal(index.shown(row["key"], stored)) for stored in row["literals"]]) for row in found]
+    return {(row["key"], row["graph"]): ". ".join(one.value for one in literals if one is not None) for row, literals in shown}
 
 
-def _labels(rows: Sequence[Row], graph: int) -> list[Label]:
+def _labels(rows: Sequence[Row], graph: int, index: Index) -> list[Label]:
     return [
         Label(row["key"], row["iri"], graph, found.value, _kind(found.predicate), found.lang, row["degree"])
         for row in rows
         if not row["iri"].startswith("_:")
-        for found in map(literal, row["literals"])
+        for found in (literal(index.shown(row["key"], stored)) for stored in row["literals"])
         if found is not None
     ]
 

@@ -10,16 +10,16 @@ import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from pyoxigraph import Literal
-
 from ..errors import Conflict, NotFound
 from .access import Access
-from .analysis import name_words
+from .analysis import label_tokens, name_words
 from .changes import Change, Entry, Event, Results, Settled, Step, idempotency
 from .database import Database, Row
 from .instants import now
 from .iris import check_iri
+from .keyring import index_of
 from .rdf import Subject, literal, resource_key, subject
+from .searchable import Index
 from .statements import load
 from .tenants import SCOPE_GRAPH
 from .vocabulary import PREFIXES
@@ -57,12 +57,16 @@ def scope_graph(scope: str) -> str:
     return f"{SCOPE_GRAPH}{scope}"
 
 
-def local_entity(tenant: str, scope: str, name: str) -> LocalEntity | None:
-    """The entity that `name` stands for in `scope`; None when the name holds no word. Spellings that differ by case or accents meet."""
+def local_entity(tenant: str, scope: str, name: str, index: Index) -> LocalEntity | None:
+    """The entity that `name` stands for in `scope`; None when the name holds no word. Spellings that differ by case or accents meet.
+
+    Where the tenant's words are keyed, the IRI holds a keyed hash in the place of the name.
+    """
     words = name_words(name)
     if not words:
         return None
-    iri = f"{_ENTITY}{scope}:{'-'.join(words)}"
+    spelled = "-".join(words)
+    iri = f"{_ENTITY}{scope}:{index.digest('local entity', spelled)[:32] if index.keyed else spelled}"
     return LocalEntity(scope, " ".join(name.split()), resource_key(tenant, iri), iri)
 
 
@@ -71,12 +75,12 @@ def is_local(iri: str) -> bool:
     return iri.startswith(_ENTITY)
 
 
-def local_step(tenant: str, entities: Iterable[LocalEntity]) -> Step:
+def local_step(tenant: str, entities: Iterable[LocalEntity], index: Index) -> Step:
     """The step that makes those of `entities` that are new. Its results go to `local_entries` and `local_events`."""
     at = now()
     rows: list[Row] = []
     for entity in {entity.key: entity for entity in entities}.values():
-        described = _described(tenant, entity)
+        described = subject(tenant, entity.iri, [f"<{_LABEL}> {index.name(entity.key, entity.name)}"])
         rows.append(
             {
                 "tenant": tenant,
@@ -85,7 +89,7 @@ def local_step(tenant: str, entities: Iterable[LocalEntity]) -> Step:
                 "key": entity.key,
                 "iri": entity.iri,
                 "literals": list(described.literals),
-                "terms": described.terms,
+                "terms": " ".join(index.tokens(dict.fromkeys(label_tokens(entity.name)))),
                 "hash": described.hash,
                 "at": at,
             }
@@ -162,14 +166,11 @@ async def _same(database: Database, tenant: str, actor: str, local: str, iri: st
 async def unidentified(database: Database, tenant: str, after: str, limit: int) -> list[Unidentified]:
     """Local entities that nothing identifies, in the order of their keys, from the one behind `after`. For the background pass."""
     parameters: Row = {"tenant": tenant, "prefix": SCOPE_GRAPH, "after": after, "limit": limit}
+    index = await index_of(database, tenant)
     return [
-        Unidentified(row["key"], row["iri"], _name(row["literals"]), tuple(row["agents"]))
+        Unidentified(row["key"], row["iri"], _name([index.shown(row["key"], one) for one in row["literals"]]), tuple(row["agents"]))
         for row in await database.read(_CYPHER["locals_unidentified"], parameters)
     ]
-
-
-def _described(tenant: str, entity: LocalEntity) -> Subject:
-    return subject(tenant, entity.iri, [f"<{_LABEL}> {Literal(entity.name)}"])
 
 
 def _scope(local: str) -> str | None:

@@ -14,6 +14,7 @@ from .locals import LocalEntity, is_local, local_entries, local_events, local_st
 from .memories import Memory, cursor, from_row, start_of
 from .pages import Page, check_first, page
 from .sealing import opened
+from .searchable import Index
 from .statements import load
 
 _CYPHER = load("mentions")
@@ -58,7 +59,7 @@ class Linked:
         return local_events(self.tenant, results)
 
 
-def link_steps(tenant: str, found: Mapping[str, Sequence[Mention]]) -> Linked:
+def link_steps(tenant: str, found: Mapping[str, Sequence[Mention]], index: Index) -> Linked:
     """What writes the mentions found in memories, by memory id. Writing the same again changes nothing; a confidence only grows."""
     mentions = [(memory, mention) for memory, many in found.items() for mention in many]
     if not mentions:
@@ -67,7 +68,7 @@ def link_steps(tenant: str, found: Mapping[str, Sequence[Mention]]) -> Linked:
     locals_made = [mention.local for _, mention in mentions if mention.local is not None]
     stale = frozenset({f"{tenant}/graphs"}) if locals_made else frozenset[str]()
     conflicts = frozenset(f"entity:{entity.key}" for entity in locals_made)
-    return Linked(tenant, (local_step(tenant, locals_made), Step(_CYPHER["mentions_ensure"], rows)), stale, conflicts)
+    return Linked(tenant, (local_step(tenant, locals_made, index), Step(_CYPHER["mentions_ensure"], rows)), stale, conflicts)
 
 
 def mentions_hash(mentions: Sequence[Mention]) -> str:

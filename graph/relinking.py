@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from .changes import Change, Entry, Results, Settled, Step
 from .database import Database
 from .instants import now
+from .keyring import index_for
 from .mentions import Mention, link_steps, mentions_hash
 from .sealing import opened
 from .statements import load
@@ -74,7 +75,7 @@ async def write_batch(
     writer: Writer, tenant: str, scopes: Mapping[str, str], added: Mapping[str, Sequence[Mention]], reached: Standing
 ) -> None:
     """Add mentions to memories and remember that the pass has `reached` so far, in one transaction. `scopes`: each memory's scope."""
-    linked = link_steps(tenant, added)
+    linked = link_steps(tenant, added, await index_for(writer, tenant))
 
     def settle(results: Results) -> Settled:
         lines = [Entry("memory.link", f"mentions:{scopes[id]}/{id}", None, mentions_hash(mentions)) for id, mentions in added.items()]

@@ -13,6 +13,7 @@ from enum import StrEnum
 from .access import Access
 from .database import Database, Row
 from .graphs import collect_graphs
+from .keyring import index_of
 from .pages import Page, check_first, decode, encode, page
 from .rdf import Literal, literal, local_name, resource_key
 from .statements import load
@@ -122,8 +123,10 @@ async def _literals(database: Database, access: Access, keys: Sequence[str], pre
     collect_graphs(access.tenant, access.graphs)
     parameters: Row = {"keys": list(keys), "graphs": list(access.graphs), "predicates": predicates}
     found: dict[str, list[Literal]] = {}
+    index = await index_of(database, access.tenant)
     for row in await database.read(_CYPHER["resources_literals"], parameters):
-        found.setdefault(row["key"], []).extend(one for one in map(literal, row["literals"]) if one is not None)
+        shown = (literal(index.shown(row["key"], stored)) for stored in row["literals"])
+        found.setdefault(row["key"], []).extend(one for one in shown if one is not None)
     return found
 
 

@@ -9,18 +9,26 @@ from __future__ import annotations
 
 import base64
 import hmac
+import secrets
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
+from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from numpy.typing import NDArray
+from pyoxigraph import Literal, NamedNode
 
 TOKEN = 10
 """Characters of a token, five bits each: among 100,000 different words of a tenant any two collide with a chance of 1 in 225,000."""
+SEALED_NAME = "urn:cairn:sealed"
+"""The datatype of a literal that hides a name."""
+_SEALED_END = f"^^<{SEALED_NAME}>"
+_NONCE = 12
 _REMEMBERED = 50_000
 _ROTATIONS = 4
 
@@ -46,6 +54,14 @@ class Index:
         """Vectors of one length, as they are stored and searched."""
         return [list(vector) for vector in vectors]
 
+    def name(self, resource: str, text: str) -> Literal:  # noqa: ARG002
+        """A name that a scope's memories give the resource with that key, as it is stored."""
+        return Literal(text)
+
+    def shown(self, resource: str, stored: str) -> str:  # noqa: ARG002
+        """A literal of a resource, as it is stored (`rdf.Subject.literals`), with the name in it that `name` hid."""
+        return stored
+
 
 class KeyedIndex(Index):
     """An index under a secret of 32 bytes."""
@@ -56,6 +72,7 @@ class KeyedIndex(Index):
         self._words = derive(secret, "words")
         self._digests = derive(secret, "digests")
         self._turning = derive(secret, "rotation")
+        self._names = AESGCM(derive(secret, "names"))
         self._known: dict[str, str] = {}
         self._rotations: OrderedDict[int, NDArray[np.float64]] = OrderedDict()
 
@@ -81,6 +98,22 @@ class KeyedIndex(Index):
         matrix = np.asarray(vectors, dtype=np.float64)
         turned: Any = (matrix @ self._rotation(matrix.shape[1])).tolist()
         return turned
+
+    def name(self, resource: str, text: str) -> Literal:
+        nonce = secrets.token_bytes(_NONCE)
+        raw = nonce + self._names.encrypt(nonce, text.encode("utf-8", "surrogatepass"), resource.encode("ascii"))
+        return Literal(base64.b64encode(raw).decode("ascii"), datatype=NamedNode(SEALED_NAME))
+
+    def shown(self, resource: str, stored: str) -> str:
+        if not stored.endswith(_SEALED_END):
+            return stored
+        predicate, _, term = stored.removesuffix(_SEALED_END).partition(" ")
+        try:
+            raw = base64.b64decode(term.strip('"'), validate=True)
+            text = self._names.decrypt(raw[:_NONCE], raw[_NONCE:], resource.encode("ascii"))
+        except (InvalidTag, ValueError):
+            return stored  # imported so, or moved from elsewhere: it is shown as it is
+        return f"{predicate} {Literal(text.decode('utf-8', 'surrogatepass'))}"
 
     def _rotation(self, dimensions: int) -> NDArray[np.float64]:
         known = self._rotations.get(dimensions)

@@ -40,7 +40,8 @@ class Catalog:
 async def create_tenant(writer: Writer, tenant: str, rules: Sequence[StoredRule], actor: str = "cairn") -> bool:
     """Create the tenant with its first rules, whose subjects are its first roles. One that exists stays as it is.
 
-    Returns whether it was created here. Raises BadInput for an id that can't name a tenant.
+    Where it is to be encrypted it has its key afterwards. Returns whether it was created here. Raises BadInput for an id that can't
+    name a tenant, Unavailable when there is no master key to wrap its key, or not the one that did.
     """
     check_id("the tenant's id", tenant)
     ring = writer.database.keyring
@@ -58,7 +59,7 @@ async def create_tenant(writer: Writer, tenant: str, rules: Sequence[StoredRule]
         made = bool(results[0][0]["isNew"])
         return Settled(made, (Entry("tenant.create", "policy", None, digest),) if made else ())
 
-    return await writer.apply(
+    made = await writer.apply(
         Change(
             tenant=tenant,
             actor=actor,
@@ -68,6 +69,9 @@ async def create_tenant(writer: Writer, tenant: str, rules: Sequence[StoredRule]
             tags=frozenset({f"{tenant}/policy"}),
         )
     )
+    if ring is not None:
+        await ring.prepare(writer, tenant)
+    return made
 
 
 async def read_versions(database: Database, tenant: str) -> Versions | None:

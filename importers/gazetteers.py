@@ -146,7 +146,7 @@ class Gazetteers:
             if kept.digests.get(number) == mark.digest:
                 continue
             if kept.behind or kept.moving.get(number) == mark.digest:
-                await asyncio.to_thread(kept.gazetteer.replace, number, await self._labels(number))
+                await asyncio.to_thread(kept.gazetteer.replace, number, await self._labels(tenant, number))
                 kept.digests[number] = mark.digest
                 kept.moving.pop(number, None)
                 kept.version += 1
@@ -155,8 +155,8 @@ class Gazetteers:
         if kept.gazetteer.is_cluttered():
             kept.gazetteer = await asyncio.to_thread(kept.gazetteer.tidied)
 
-    async def _labels(self, graph: int) -> list[Label]:
-        return [label async for page in graph_labels(self._database, graph) for label in page]
+    async def _labels(self, tenant: str, graph: int) -> list[Label]:
+        return [label async for page in graph_labels(self._database, tenant, graph) for label in page]
 
     async def _own(self, tenant: str, kept: _Tenant, scope: str) -> int:
         """The number of the scope's own names, which are read when they are new here or may have changed."""
@@ -173,7 +173,7 @@ class Gazetteers:
             marks = await graph_marks(self._database, tenant, scope_graph(scope))
             mark = next((mark for mark in marks.values() if mark.own), None)
             if mark is not None and mark.digest != own.digest:
-                labels = [replace(label, graph=own.number) for label in await self._labels(mark.number)]
+                labels = [replace(label, graph=own.number) for label in await self._labels(tenant, mark.number)]
                 await asyncio.to_thread(kept.gazetteer.replace, own.number, labels)
                 own.digest = mark.digest
         return own.number

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from ..graph.access import Access
 from ..graph.database import Database
+from ..graph.keyring import index_of
 from ..graph.labels import Kind, Label, descriptions
 from ..graph.locals import local_entity
 from ..graph.memories import Memory
@@ -79,7 +80,7 @@ class Linker:
             here = [memory for memory in memories if memory.scope == scope and (memory.text or memory.speaker)]
             linked = await self.link([memory.text or "" for memory in here], access, scope, [memory.speaker for memory in here])
             found.update((memory.id, mentions) for memory, mentions in zip(here, linked, strict=True))
-        return link_steps(access.tenant, found)
+        return link_steps(access.tenant, found, await index_of(self._database, access.tenant))
 
     async def link(
         self, texts: Sequence[str], access: Access, scope: str, speakers: Sequence[str | None] | None = None
@@ -87,8 +88,9 @@ class Linker:
         """The entities that each text names, in the order of the text; last, where it has one, its speaker (`spoken`)."""
         current = await self.gazetteers.current(access.tenant, scope)
         spotted = await self._spot(texts, speakers or [None] * len(texts), access, current)
-        contexts = await self._contexts_of(spotted, current.version)
-        linked = [mentions_in(one, near, access.tenant, scope) for one, near in zip(spotted, contexts, strict=True)]
+        contexts = await self._contexts_of(spotted, access.tenant, current.version)
+        index = await index_of(self._database, access.tenant)
+        linked = [mentions_in(one, near, access.tenant, scope, index) for one, near in zip(spotted, contexts, strict=True)]
         for mention in (mention for mentions in linked for mention in mentions):
             if mention.local is not None and current.own is not None:
                 current.gazetteer.add(Label(mention.key, mention.iri, current.own, mention.local.name, Kind.PREFERRED, None, 0))
@@ -98,7 +100,7 @@ class Linker:
         """The stretches of `text` that name entities of readable graphs, with every entity each may mean."""
         current = await self.gazetteers.current(access.tenant)
         spotted = (await self._spot([text], [None], access, current))[0]
-        contexts = (await self._contexts_of([spotted], current.version))[0]
+        contexts = (await self._contexts_of([spotted], access.tenant, current.version))[0]
         ranked = [(one, tuple(rank(one.known, contexts))) for one in spotted.spots]
         return [
             MentionCandidate(one.start, one.end, text[one.start : one.end], candidates)
@@ -114,7 +116,8 @@ class Linker:
         known = [candidate.ranked[0].label.key for candidate in await self.mentions(question, access)]
         names = capitals(passage_of(question))
         scopes = access.scopes[:_MOST_SCOPES]
-        local = [entity.key for name in names for scope in scopes if (entity := local_entity(access.tenant, scope, name))]
+        index = await index_of(self._database, access.tenant)
+        local = [entity.key for name in names for scope in scopes if (entity := local_entity(access.tenant, scope, name, index))]
         return tuple(dict.fromkeys([*known, *local]))
 
     async def _spot(self, texts: Sequence[str], speakers: Sequence[str | None], access: Access, current: Current) -> list[Spotted]:
@@ -126,13 +129,13 @@ class Linker:
         small = self._finder is None and sum(map(len, texts)) <= _SMALL
         return work() if small else await asyncio.to_thread(work)
 
-    async def _contexts_of(self, spotted: Sequence[Spotted], version: int) -> list[Contexts]:
+    async def _contexts_of(self, spotted: Sequence[Spotted], tenant: str, version: int) -> list[Contexts]:
         """For each text the cosines between it and those entities of its spots whose context must be looked at."""
         wanted = [
             {(reading.label.key, reading.label.graph) for found in one.spots if needs_context(found.known) for reading in found.known}
             for one in spotted
         ]
-        await self._learn({pair for pairs in wanted for pair in pairs}, version)
+        await self._learn({pair for pairs in wanted for pair in pairs}, tenant, version)
         asked = [i for i, pairs in enumerate(wanted) if pairs]
         vectors = dict(zip(asked, np.asarray(await embed(self._embedder, [spotted[i].text for i in asked])), strict=True))
         near: list[Contexts] = []
@@ -141,10 +144,10 @@ class Linker:
             near.append({pair: float(vectors[i] @ context) for pair, context in contexts.items() if context is not None})
         return near
 
-    async def _learn(self, pairs: set[tuple[str, int]], version: int) -> None:
+    async def _learn(self, pairs: set[tuple[str, int]], tenant: str, version: int) -> None:
         """Read and embed what graphs say about resources, unless that was done since the graphs last changed."""
         missing = [pair for pair in pairs if (*pair, version) not in self._contexts]
-        described = await descriptions(self._database, missing)
+        described = await descriptions(self._database, tenant, missing)
         known = [pair for pair in missing if described.get(pair)]
         vectors = await embed(self._embedder, [described[pair][:_CONTEXT] for pair in known])
         for pair, vector in zip(known, vectors, strict=True):

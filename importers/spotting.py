@@ -9,6 +9,7 @@ from ..graph.labels import Label
 from ..graph.languages import guess
 from ..graph.locals import local_entity
 from ..graph.mentions import Mention
+from ..graph.searchable import Index
 from .gazetteer import Gazetteer, pattern_of
 from .names import SURE, Finder, Found, proper_names
 from .ranking import THRESHOLD, WEAK, Passage, Reading, rank, read
@@ -71,18 +72,18 @@ def spot(text: str, speaker: str | None, sources: Sources) -> Spotted:
     return Spotted(text, chosen, names, speaks, _voice(speaks, sources) if speaks else None)
 
 
-def mentions_in(spotted: Spotted, contexts: Contexts, tenant: str, scope: str) -> list[Mention]:
+def mentions_in(spotted: Spotted, contexts: Contexts, tenant: str, scope: str, index: Index) -> list[Mention]:
     """The mentions of a text, in its order, none overlapping; then its speaker. Names that no graph carries become local entities."""
-    mentions = [mention for one in spotted.spots if (mention := _chosen(spotted.text, one, contexts, tenant, scope))]
+    mentions = [mention for one in spotted.spots if (mention := _chosen(spotted.text, one, contexts, tenant, scope, index))]
     for found in spotted.names:
         within = [mention for mention in mentions if mention.start < found.end and found.start < mention.end]
         if within and not _stands_before(found, within):
             continue
-        if local := _local(tenant, scope, spotted.text, found):
+        if local := _local(tenant, scope, spotted.text, found, index):
             mentions = [mention for mention in mentions if mention not in within]
             mentions.append(local)
     mentions.sort(key=lambda mention: mention.start)
-    return [*mentions, *_speaker(spotted, tenant, scope)]
+    return [*mentions, *_speaker(spotted, tenant, scope, index)]
 
 
 def _read(passage: Passage, sources: Sources) -> Iterator[Spot]:
@@ -96,13 +97,13 @@ def _read(passage: Passage, sources: Sources) -> Iterator[Spot]:
         yield Spot(passage.words[first].start, passage.words[end - 1].end, end - first, tuple(known), strong)
 
 
-def _chosen(text: str, one: Spot, contexts: Contexts, tenant: str, scope: str) -> Mention | None:
+def _chosen(text: str, one: Spot, contexts: Contexts, tenant: str, scope: str, index: Index) -> Mention | None:
     stretch = text[one.start : one.end]
     for best in rank(one.known, contexts)[:1]:
         if best.confidence >= THRESHOLD:
             return Mention(one.start, one.end, stretch, best.label.key, best.label.iri, best.confidence)
     for best in rank(one.own, {})[:1]:
-        unwritten = local_entity(tenant, scope, best.label.text) if best.label.degree == 0 else None
+        unwritten = local_entity(tenant, scope, best.label.text, index) if best.label.degree == 0 else None
         return Mention(one.start, one.end, stretch, best.label.key, best.label.iri, SURE * best.confidence, unwritten)
     return None
 
@@ -114,9 +115,9 @@ def _stands_before(found: Found, within: Sequence[Mention]) -> bool:
     return found.confidence >= SURE and contained and longer
 
 
-def _local(tenant: str, scope: str, text: str, found: Found) -> Mention | None:
+def _local(tenant: str, scope: str, text: str, found: Found, index: Index) -> Mention | None:
     name = text[found.start : found.end]
-    entity = local_entity(tenant, scope, name) if pattern_of(name) else None
+    entity = local_entity(tenant, scope, name, index) if pattern_of(name) else None
     return Mention(found.start, found.end, name, entity.key, entity.iri, found.confidence, entity) if entity else None
 
 
@@ -131,10 +132,10 @@ def _voice(speaker: str, sources: Sources) -> Label | None:
     return None
 
 
-def _speaker(spotted: Spotted, tenant: str, scope: str) -> Iterator[Mention]:
+def _speaker(spotted: Spotted, tenant: str, scope: str, index: Index) -> Iterator[Mention]:
     if spotted.speaker is None:
         return
     if spotted.voice is not None and spotted.voice.degree > 0:
         yield Mention(0, 0, spotted.speaker, spotted.voice.key, spotted.voice.iri, _SPEAKER, spoken=True)
-    elif entity := local_entity(tenant, scope, spotted.speaker):
+    elif entity := local_entity(tenant, scope, spotted.speaker, index):
         yield Mention(0, 0, spotted.speaker, entity.key, entity.iri, _SPEAKER, entity, spoken=True)

@@ -19,9 +19,11 @@ from ..graph.asserting import MAX_OBJECT, NewFact, assert_fact
 from ..graph.changes import Event, content_hash
 from ..graph.database import Database
 from ..graph.iris import check_iri
+from ..graph.keyring import index_of
 from ..graph.locals import local_entity
 from ..graph.memories import Memory, memories_by_id, principal_of
 from ..graph.mentions import mentions_of
+from ..graph.searchable import Index
 from ..graph.writer import Writer
 
 log = logging.getLogger("cairn.learning")
@@ -128,7 +130,8 @@ class Extraction:
         stated = list(await self._extractor.extract(memory.text))[:_MOST_FACTS]
         mentions = (await mentions_of(self._database, access, [memory.id]))[memory.id] if stated else []
         known = {fold(mention.text): mention.iri for mention in mentions}
-        facts = dict.fromkeys(fact for statement in stated if (fact := _fact(access, memory, statement, known)) is not None)
+        index = await index_of(self._database, access.tenant)
+        facts = dict.fromkeys(fact for statement in stated if (fact := _fact(access, memory, statement, known, index)) is not None)
         return sum([await self._assert(access, memory, fact) for fact in facts])
 
     async def _assert(self, access: Access, memory: Memory, fact: NewFact) -> bool:
@@ -142,9 +145,9 @@ class Extraction:
         return True
 
 
-def _fact(access: Access, memory: Memory, statement: Statement, known: Mapping[str, str]) -> NewFact | None:
+def _fact(access: Access, memory: Memory, statement: Statement, known: Mapping[str, str], index: Index) -> NewFact | None:
     """The statement as a fact about the entity that the memory mentions under that name; None when it says nothing."""
-    local = local_entity(access.tenant, memory.scope, statement.subject)
+    local = local_entity(access.tenant, memory.scope, statement.subject, index)
     subject = _iri(statement.subject) or known.get(fold(statement.subject)) or (local and local.iri)
     words = name_words(statement.predicate)
     predicate = _iri(statement.predicate) or (f"{PREDICATE}{'-'.join(words)}" if words else None)

@@ -28,6 +28,7 @@ from cairn.graph.facts import list_facts
 from cairn.graph.feedback import give_feedback
 from cairn.graph.imports import Import, Status, create_import, finish_import
 from cairn.graph.instants import now
+from cairn.graph.keyring import index_of
 from cairn.graph.keys import list_keys, make_key, revoke_key, store_first_key, store_key
 from cairn.graph.ledger import LedgerEntry, list_entries
 from cairn.graph.locals import identify, local_entity
@@ -259,11 +260,11 @@ async def test_graphs_imports_and_entities(walk: Walk) -> None:
     await walk.does(apply(writer, access, names, stale, [GraphEdit(None, about)]))
     ended = replace(started, status=Status.DONE, finished_at=now())
     await walk.does(finish_import(writer, access, started, ended, [GRAPH]), "import.finish")
-    entity = local_entity(access.tenant, "agent/ada", "Grete")
+    entity = local_entity(access.tenant, "agent/ada", "Grete", await index_of(writer.database, access.tenant))
     assert entity is not None
     waving = prepared(access, "Grete waves.")
     mention = Mention(0, 5, "Grete", entity.key, entity.iri, 0.9, local=entity)
-    linked = link_steps(access.tenant, {waving.memory.id: [mention]})
+    linked = link_steps(access.tenant, {waving.memory.id: [mention]}, await index_of(writer.database, access.tenant))
     await walk.does(remember(writer, access, [waving], linked), "memory.remember", "entity.create")
     await walk.does(identify(writer, database, access, entity.iri, ADA), "entity.identify")
     await walk.does(identify(writer, database, access, entity.iri, ADA))

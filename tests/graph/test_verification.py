@@ -18,6 +18,7 @@ from cairn.graph.contents import apply, ensure_contents, read_names
 from cairn.graph.database import Database, Row, run
 from cairn.graph.feedback import give_feedback
 from cairn.graph.instants import now
+from cairn.graph.keyring import index_of
 from cairn.graph.keys import NewKey, make_key, revoke_key, store_key
 from cairn.graph.ledger import read_head
 from cairn.graph.ledger_export import export_ledger, verify_export
@@ -110,11 +111,16 @@ async def life(home: str, database: Database, writer: Writer, root: Access) -> L
 
 async def named(writer: Writer, access: Access) -> LocalEntity:
     """A local entity that a memory names."""
-    entity = local_entity(access.tenant, "agent/ada", "Grete")
+    entity = local_entity(access.tenant, "agent/ada", "Grete", await index_of(writer.database, access.tenant))
     assert entity is not None
     prepared = Prepared(check(access, NewMemory(agent="ada", text="Grete waves."), now()), ("grete", "wave"), None)
     mention = Mention(0, 5, "Grete", entity.key, entity.iri, 0.9, local=entity)
-    await remember(writer, access, [prepared], link_steps(access.tenant, {prepared.memory.id: [mention]}))
+    await remember(
+        writer,
+        access,
+        [prepared],
+        link_steps(access.tenant, {prepared.memory.id: [mention]}, await index_of(writer.database, access.tenant)),
+    )
     return entity
 
 
