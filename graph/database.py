@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, LiteralString, TypeVar, cast
 
@@ -70,10 +70,11 @@ class Database:
     async def keyed(self, rows: list[Row]) -> list[Row]:
         """Rows as they are stored, with the keys of their sealed values."""
         values = list(find_sealed(rows))
-        if not values:
-            return rows
-        keys = await self.keyring.load(values) if self.keyring is not None else {raw: Sealed(raw) for raw in values}
-        return cast("list[Row]", with_keys(rows, keys))
+        return cast("list[Row]", with_keys(rows, await self.keys_of(values))) if values else rows
+
+    async def keys_of(self, values: Sequence[bytes]) -> dict[bytes, Sealed]:
+        """For each sealed value the same with its key, where there is a keyring and it has that."""
+        return await self.keyring.load(values) if self.keyring is not None else {raw: Sealed(raw) for raw in values}
 
     async def read_stored(self, statement: Statement, parameters: Mapping[str, Any] | None = None) -> list[Row]:
         """Like `read`, and sealed values are bytes."""

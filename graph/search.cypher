@@ -73,4 +73,4 @@ WITH m, shared,
      COLLECT { MATCH (m)<-[:USEFUL]-(f:Feedback) WHERE f.agent = $agent RETURN [f.key, f.query] ORDER BY f.at DESC LIMIT 20 } AS asked
 RETURN collect([m.id, m.terms, m.heading, m.traits, m.speaker, m.session, next, coalesce(m.strength, m.importance),
                 m.occurredAt.epochMillis, m.supersededAt IS NOT NULL, cosine, goals, shared, asked, COUNT { (m)<-[:USEFUL]-() }, m.kind,
-                m.expiresAt.epochMillis]) AS found;
+                m.expiresAt.epochMillis, m.speakerKey]) AS found;

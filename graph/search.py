@@ -19,7 +19,7 @@ from .instants import now
 from .keyring import index_of
 from .memories import Kind
 from .names import agent_scope
-from .sealing import Stored, opened
+from .sealing import Sealed, opened
 from .statements import load
 from .traits import TRAITS
 from .vectors import SLOT_A, SLOT_B, Slot
@@ -31,6 +31,8 @@ BREADTH = 100
 _CLAUSES = 900
 """Lucene refuses a query of more than 1,024 clauses; more scopes than this are searched in several queries."""
 _OWN = agent_scope("")
+_SPEAKER, _ASKED = 4, 13
+"""Where a row of a search has them."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -93,13 +95,14 @@ async def candidates(database: Database, access: Access, question: Question, bre
     if question.resources:
         collect_graphs(access.tenant, access.graphs)
     index = await index_of(database, access.tenant)
-    opening = _Opening(access.tenant, {index.token(trait): trait for trait in TRAITS})
+    opening = _Opening(access, {index.token(trait): trait for trait in TRAITS})
     found: dict[str, Candidate] = {}
     for scopes in _chunks(searched(access.scopes, question)):
-        (row,) = await database.read(_CANDIDATES[question.slot], _parameters(access, question, scopes, breadth))
-        for *values, kind, expires_at in row["found"]:
+        (row,) = await database.read_stored(_CANDIDATES[question.slot], _parameters(access, question, scopes, breadth))
+        await opening.prepare(database, row["found"])
+        for *values, kind, expires_at, speaker_key in row["found"]:
             tags.collect_until(None if expires_at is None else _instant(expires_at))
-            one = _candidate(values, kind, access, question, opening)
+            one = _candidate(values, kind, speaker_key, access, question, opening)
             found[one.id] = one
     return sorted(found.values(), key=lambda one: one.id)
 
@@ -138,30 +141,50 @@ def _parameters(access: Access, question: Question, scopes: Sequence[str], bread
 
 
 class _Opening:
-    """Opens what candidates are stored with, each value once."""
+    """Opens what candidates are stored with: each question and each speaker once, by what they are found by."""
 
-    def __init__(self, tenant: str, traits: dict[str, str]) -> None:
-        self._tenant = tenant
+    def __init__(self, access: Access, traits: dict[str, str]) -> None:
+        self._tenant = access.tenant
+        self._shows_speakers = "Memory.speaker" not in access.hidden_fields
         self._traits = traits
+        self._speakers: dict[str, str | None] = {}
         self._asked: dict[str, str] = {}
+
+    async def prepare(self, database: Database, found: Sequence[Sequence[Any]]) -> None:
+        """Open what is not open yet of the rows of a search."""
+        sealed: dict[str, tuple[str, bytes]] = {}
+        if self._shows_speakers:
+            for one in found:
+                speaker, key = one[_SPEAKER], one[-1] or one[0]
+                if isinstance(speaker, bytes) and key not in self._speakers:
+                    sealed.setdefault(key, (one[0], speaker))
+        asked = {key: query for one in found for key, query in one[_ASKED] if key not in self._asked}
+        values = [raw for _, raw in sealed.values()] + [query for query in asked.values() if isinstance(query, bytes)]
+        if values:
+            keys = await database.keys_of(values)
+            self._speakers |= {key: opened(keys.get(raw, raw), "Memory", id, "speaker", self._tenant) for key, (id, raw) in sealed.items()}
+        else:
+            keys = dict[bytes, Sealed]()
+        for key, query in asked.items():
+            stored = keys.get(query, query) if isinstance(query, bytes) else query
+            self._asked[key] = opened(stored, "Feedback", key, "query", self._tenant) or ""
 
     def traits(self, stored: Sequence[str]) -> tuple[str, ...]:
         """Traits by their names."""
         return tuple(self._traits[one] for one in stored if one in self._traits)
 
-    def speaker(self, id: str, stored: Stored) -> str | None:
+    def speaker(self, id: str, stored: str | bytes | None, key: str | None) -> str | None:
         """Who said a memory."""
-        return opened(stored, "Memory", id, "speaker", self._tenant)
+        return self._speakers.get(key or id) if isinstance(stored, bytes) else stored
 
-    def asked(self, feedback: Sequence[tuple[str, Stored]]) -> tuple[str, ...]:
+    def asked(self, feedback: Sequence[tuple[str, Any]]) -> tuple[str, ...]:
         """Questions that feedback was given to, by their keys."""
-        for key, query in feedback:
-            if key not in self._asked:
-                self._asked[key] = opened(query, "Feedback", key, "query", self._tenant) or ""
         return tuple(self._asked[key] for key, _ in feedback)
 
 
-def _candidate(values: Sequence[Any], kind: str, access: Access, question: Question, opening: _Opening) -> Candidate:
+def _candidate(
+    values: Sequence[Any], kind: str, speaker_key: str | None, access: Access, question: Question, opening: _Opening
+) -> Candidate:
     id, terms, heading, traits, speaker, session, following, importance = values[:8]
     occurred_at, superseded, cosine, goals, shared, asked, used = values[8:]
     occurred, hidden = _instant(occurred_at), access.hidden_fields
@@ -173,7 +196,7 @@ def _candidate(values: Sequence[Any], kind: str, access: Access, question: Quest
     )
     return Candidate(
         id, terms or "", heading or "", opening.traits(traits or ()),
-        None if "Memory.speaker" in hidden else opening.speaker(id, speaker),
+        None if "Memory.speaker" in hidden else opening.speaker(id, speaker, speaker_key),
         None if "Memory.session" in hidden else session,
         following, importance, occurred, superseded and shown, cosine, goals, shared, opening.asked(asked), used, eligible,
     )  # fmt: skip
