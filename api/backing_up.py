@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -10,25 +11,52 @@ from ..errors import BadInput, Unavailable
 from ..graph.backup_file import Counts, whole
 from ..graph.backups import back_up
 from ..graph.database import Database, connect
+from ..graph.master import MasterKey
 from ..graph.progress import Progress, Report
 from ..graph.restoring import restore
+from ..graph.sealed_file import FileKey, by_master, by_passphrase, file_key, is_sealed
 from ..graph.servers import servers
 from ..settings import Settings
+from .masters import master_key
 from .presence import running_url
 
 
-async def back_up_to(settings: Settings, file: Path, report: Report) -> Counts:
-    """Back up the database that the settings name, or the embedded one, to `file`. Raises what `back_up` and `_database` do."""
+async def back_up_to(settings: Settings, file: Path, phrase_file: Path | None, report: Report) -> Counts:
+    """Back up the database that the settings name, or the embedded one, to `file`. Raises what `back_up` and `_database` do.
+
+    The file is encrypted by the passphrase in `phrase_file`, or else by the master key, unless the settings turn encryption off.
+    """
+    key: FileKey | None = None
+    if phrase_file is not None:
+        key = await asyncio.to_thread(by_passphrase, _phrase(phrase_file))
+    elif settings.encryption:
+        key = await by_master(master_key(settings))
     async with _database(settings, report) as database:
-        return await back_up(database, file, report)
+        return await back_up(database, file, report, key)
 
 
-async def restore_from(settings: Settings, file: Path, report: Report) -> Counts:
+async def restore_from(settings: Settings, file: Path, phrase_file: Path | None, report: Report) -> Counts:
     """Restore `file` into the database that the settings name, or the embedded one. Raises what `restore` and `_database` do."""
     report(Progress("Checking the file"))
-    header = whole(file)  # before a server is started, or a data directory made, for nothing
+    key: FileKey | None = None
+    if is_sealed(file):
+        key = await file_key(file, _known_master(settings), None if phrase_file is None else _phrase(phrase_file))
+    header = whole(file, key)  # before a server is started, or a data directory made, for nothing
     async with _database(settings, report) as database:
-        return await restore(database, file, header, report)
+        return await restore(database, file, header, report, key)
+
+
+def _known_master(settings: Settings) -> MasterKey | None:
+    """The master key where there is one; none is made for reading what another encrypted."""
+    file = settings.master_key_file or settings.data_dir / "master.key"
+    return None if settings.master_key == "file" and not file.exists() else master_key(settings)
+
+
+def _phrase(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8").rstrip("\r\n")
+    except (OSError, UnicodeError) as error:
+        raise BadInput(f"the passphrase can't be read from {file}") from error
 
 
 @asynccontextmanager

@@ -335,28 +335,35 @@ def verify(export_file: Path | None, verifier_key: str | None) -> None:
     sys.exit(0 if run(go) else 1)
 
 
+_PASSPHRASE = click.option(
+    "--passphrase-file", type=click.Path(dir_okay=False, path_type=Path), help="A file with the passphrase, instead of the master key."
+)
+
+
 @main.command()
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
-def backup(file: Path) -> None:
+@_PASSPHRASE
+def backup(file: Path, passphrase_file: Path | None) -> None:
     """Back up the whole database, all tenants, into FILE.
 
-    FILE is not encrypted: it holds all that was ever remembered, and the hashes of API keys. Its mode is 0600; keep it safe. The keys
-    in the data directory (ledger.key, operator.key) are not in it: copy ledger.key beside it. Nothing may change meanwhile, so stop
-    `cairn up` before.
+    FILE is encrypted, by the master key or by a passphrase, unless CAIRN_ENCRYPTION is off. The keys in the data directory (master.key,
+    ledger.key, operator.key) are not in it: keep copies of master.key and ledger.key elsewhere, for without the master key nothing that
+    is encrypted can ever be read again, with a passphrase either. Nothing may change meanwhile, so stop `cairn up` before.
     """
     from .backing_up import back_up_to
 
-    counts = _with_progress(lambda report: back_up_to(settings(), file, report))
+    counts = _with_progress(lambda report: back_up_to(settings(), file, passphrase_file, report))
     click.echo(f"{counts.nodes} nodes and {counts.relationships} relationships are in {file}")
 
 
 @main.command()
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
-def restore(file: Path) -> None:
+@_PASSPHRASE
+def restore(file: Path, passphrase_file: Path | None) -> None:
     """Restore FILE, which `cairn backup` made, into an empty database. Exit code 1, and why, when it can't be done."""
     from .backing_up import restore_from
 
-    counts = _with_progress(lambda report: restore_from(settings(), file, report))
+    counts = _with_progress(lambda report: restore_from(settings(), file, passphrase_file, report))
     click.echo(f"{counts.nodes} nodes and {counts.relationships} relationships are restored; `cairn verify` checks them")
 
 

@@ -85,9 +85,7 @@ def show(name: str, answers: dict[str, list[Answer]], apart: int, plain: Api, se
     figures = [(mean(a.recall(10) for a in answers[one]), mean(a.reciprocal for a in answers[one])) for one in ("plain", "encrypted")]
     same = figures[0] == figures[1]
     ratio = median(sealed.latencies) / median(plain.latencies)
-    print(
-        f"  figures {'identical' if same else 'DIFFER'}; {apart} of {len(answers['plain'])} questions answered in another order or otherwise"
-    )
+    print(f"  figures {'identical' if same else 'DIFFER'}; {apart} of {len(answers['plain'])} questions answered differently")
     print(f"{name} latency encrypted/plain {ratio:.3f} (at most {WANTED:.2f} wanted)", flush=True)
     return same and ratio <= WANTED
 

@@ -5,16 +5,18 @@
     ["r",<number of its start>,<number of its end>,<type>,{<properties>}]
     {"nodes":2,"relationships":1,"sha256":"<of all lines before this one>"}
 
-Properties are as in `property_values`. The digest finds damage; it does not keep away who can write the file: the ledger does.
+Properties are as in `property_values`. The digest finds damage; it does not keep away who can write the file: encryption of the whole
+file (`sealed_file`) does, and the ledger.
 """
 
 from __future__ import annotations
 
 import gzip
+import io
 import os
 import zlib
 from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -23,6 +25,7 @@ from typing import Any, BinaryIO, cast
 import orjson
 
 from ..errors import BadInput
+from .sealed_file import FileKey, OpeningFile, SealingFile
 
 __all__ = ["Counts", "Header", "Lines", "read_lines", "whole", "written"]
 
@@ -89,8 +92,8 @@ class Lines:
 
 
 @contextmanager
-def written(file: Path) -> Generator[Lines]:
-    """A backup to be written, mode 0600. It stands under its name only when the block ended well; else nothing of it stays.
+def written(file: Path, key: FileKey | None = None) -> Generator[Lines]:
+    """A backup to be written, mode 0600, encrypted where there is a key. It stands under its name only when the block ended well.
 
     Raises BadInput when it can't be written.
     """
@@ -98,7 +101,10 @@ def written(file: Path) -> Generator[Lines]:
     try:
         part.unlink(missing_ok=True)
         with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as raw:
-            with gzip.GzipFile(filename="", mode="wb", compresslevel=_LEVEL, fileobj=raw, mtime=0) as zipped:
+            with (
+                _above(raw, key) as sealing,
+                gzip.GzipFile(filename="", mode="wb", compresslevel=_LEVEL, fileobj=sealing, mtime=0) as zipped,
+            ):
                 yield Lines(cast("BinaryIO", zipped))
             raw.flush()
             os.fsync(raw.fileno())
@@ -109,9 +115,9 @@ def written(file: Path) -> Generator[Lines]:
         part.unlink(missing_ok=True)
 
 
-def whole(file: Path) -> Header:
+def whole(file: Path, key: FileKey | None = None) -> Header:
     """The header of a backup, once every line of it was read and nothing is missing or altered. Raises BadInput otherwise."""
-    lines = read_lines(file)
+    lines = read_lines(file, key)
     header = next(lines)
     assert isinstance(header, Header)
     for _ in lines:
@@ -119,13 +125,13 @@ def whole(file: Path) -> Header:
     return header
 
 
-def read_lines(file: Path) -> Generator[Header | list[Any]]:
-    """The header of a backup, then its nodes and relationships as they stand there, in constant memory.
+def read_lines(file: Path, key: FileKey | None = None) -> Generator[Header | list[Any]]:
+    """The header of a backup, then its nodes and relationships as they stand there, in constant memory. `key` is an encrypted one's.
 
     Raises BadInput, at the end at the latest, when the file is not a backup of Cairn, was cut off, or was altered.
     """
     try:
-        with gzip.open(file, "rb") as zipped:
+        with file.open("rb") as raw, gzip.GzipFile(fileobj=_below(file, raw, key), mode="rb") as zipped:
             lines = cast("BinaryIO", zipped)
             first = lines.readline(_HEADER_BYTES)
             header = _header(file, first)
@@ -139,6 +145,19 @@ def read_lines(file: Path) -> Generator[Header | list[Any]]:
         raise _damaged(file, "altered") from error
     except OSError as error:
         raise BadInput(f"{file} can't be read: {error.strerror}") from error
+
+
+@contextmanager
+def _above(raw: BinaryIO, key: FileKey | None) -> Generator[BinaryIO]:
+    if key is None:
+        yield raw
+        return
+    with closing(SealingFile(raw, key)) as sealing:
+        yield cast("BinaryIO", sealing)
+
+
+def _below(file: Path, raw: BinaryIO, key: FileKey | None) -> BinaryIO:
+    return raw if key is None else cast("BinaryIO", io.BufferedReader(OpeningFile(raw, key, file), _CHUNK))
 
 
 def _header(file: Path, line: bytes) -> Header:

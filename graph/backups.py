@@ -18,6 +18,7 @@ from .instants import now, stamp
 from .migrations.runner import applied
 from .progress import Progress, Report, silent
 from .property_values import encoded
+from .sealed_file import FileKey
 from .statements import load
 
 __all__ = ["back_up", "read_counts", "refuse_incomplete"]
@@ -27,8 +28,10 @@ _ATTEMPTS = 3
 _REPORT_EVERY = 1_000
 
 
-async def back_up(database: Database, file: Path, report: Report = silent) -> Counts:
+async def back_up(database: Database, file: Path, report: Report = silent, key: FileKey | None = None) -> Counts:
     """Write the whole database to `file`: one state of it, in constant memory. What stood there before is replaced at the very end.
+
+    With a `key` the file is encrypted as a whole.
 
     Raises BadInput when there is nothing of Cairn's or the file can't be written, Conflict when the graph changed under each of three
     attempts, Unavailable when a restore was not finished here.
@@ -41,7 +44,7 @@ async def back_up(database: Database, file: Path, report: Report = silent) -> Co
         marks = await database.read(_CYPHER["backup_marks"])
         header = Header(__version__, stamp(now()) or "", tuple(migrations), await read_counts(database))
         try:
-            with written(file) as lines:
+            with written(file, key) as lines:
                 lines.header(header)
                 await _nodes(database, lines, header.counts, report)
                 await _relationships(database, lines, header.counts, report)

@@ -134,3 +134,29 @@ RETURN row.i AS i, before, name;
 // erasing_agent: an agent's name, and whether it has goals
 MATCH (a:Agent {key: $key})
 RETURN a.name AS name;
+
+// erasing_names: local entities of a scope and of those below it
+MATCH (g:Graph)
+WHERE g.tenant = $tenant AND g.iri IS NOT NULL AND g.kind = 'scope' AND (g.iri = $graph OR g.iri STARTS WITH $graph + '/')
+MATCH (r:Resource)-[d:DESCRIBED_IN]->()
+WHERE d.graph = g.number AND d.key > ''
+RETURN r.key AS id, g.number AS graph LIMIT $limit;
+
+// erase_names: destroys local entities, with all that their scope's graph says of them
+UNWIND $rows AS row
+MATCH (r:Resource {key: row.id})-[d:DESCRIBED_IN]->(g:Graph)
+WHERE d.graph = row.graph
+WITH row, r, d, g, r.iri AS iri, d.hash AS before
+SET g.revision = coalesce(g.revision, 0) + 1
+DELETE d
+WITH row, r, iri, before
+CALL (row, r) {
+  MATCH (r)-[l]->(:Resource)
+  WHERE l.g = row.graph
+  DELETE l
+}
+CALL (row, r) {
+  WITH r WHERE r.iri STARTS WITH row.prefix AND NOT EXISTS { (r)-[:DESCRIBED_IN]->() }
+  DETACH DELETE r
+}
+RETURN row.i AS i, iri, before;

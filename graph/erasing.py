@@ -20,6 +20,7 @@ from .facts import fact_hash
 from .facts import unopened as unopened_fact
 from .instants import now
 from .keyring import agent_subject, person_subject
+from .locals import LOCAL, scope_graph
 from .names import agent_scope, check_id, key
 from .statements import load
 from .writer import Writer
@@ -40,7 +41,7 @@ class Erased:
 
 
 async def erase_agent(writer: Writer, access: Access, agent: str) -> Erased:
-    """Destroy all that an agent remembers, its states, its goals, the facts of its own scope and the feedback on its recalls.
+    """Destroy all that an agent remembers, its states, its goals, the facts and names of its own scope, and the feedback on its recalls.
 
     The agent itself, its name and its keys for the API stay. Raises Forbidden without `admin` on `encryption`.
     """
@@ -51,6 +52,7 @@ async def erase_agent(writer: Writer, access: Access, agent: str) -> Erased:
     states = await work.all("erasing_states", {"agent": agent}, "erase_states", _states)
     facts = await work.all("erasing_facts", {"scope": agent_scope(agent)}, "erase_facts", _facts)
     feedback = await work.all("erasing_feedback", {"agent": agent}, "erase_feedback", _feedback)
+    await work.all("erasing_names", {"graph": scope_graph(agent_scope(agent))}, "erase_names", _names)
     await work.goals(agent)
     return Erased(found, states, facts, feedback)
 
@@ -103,7 +105,7 @@ class _Erasure:
         tenant, done = self.access.tenant, 0
         while rows := await self.writer.database.read_stored(_CYPHER[find], {**wanted, "tenant": tenant, "limit": _BATCH}):
             at = now()
-            step = Step(_CYPHER[erase], tuple({**row, "tenant": tenant, "at": at} for row in rows))
+            step = Step(_CYPHER[erase], tuple({**row, "tenant": tenant, "at": at, "prefix": LOCAL} for row in rows))
 
             def settle(results: Results, rows: Sequence[Row] = rows) -> Settled:
                 found = entries(rows, results)
@@ -133,7 +135,7 @@ class _Erasure:
 
 
 def _change(access: Access, step: Step, settle: Callable[[Results], Settled], *more: Step) -> Change:
-    kinds = ("memories", "facts", "feedback", "agents", "communities")
+    kinds = ("memories", "facts", "feedback", "agents", "communities", "graphs")
     return Change(
         tenant=access.tenant,
         actor=access.principal,
@@ -156,6 +158,10 @@ def _states(_rows: Sequence[Row], results: Results) -> list[Entry]:
 def _facts(_rows: Sequence[Row], results: Results) -> list[Entry]:
     found = [row["before"] for row in results[0]]
     return [Entry("fact.erase", f"fact:{one['id']}", fact_hash(unopened_fact(one), one["evidence"], one["object"]), None) for one in found]
+
+
+def _names(_rows: Sequence[Row], results: Results) -> list[Entry]:
+    return [Entry("entity.erase", f"entity:{row['iri']}", row["before"], None) for row in results[0]]
 
 
 def _feedback(rows: Sequence[Row], results: Results) -> list[Entry]:

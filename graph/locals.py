@@ -28,7 +28,8 @@ from .writer import Writer
 _CYPHER = load("locals")
 _LABEL = f"{PREFIXES['rdfs']}label"
 _SAME_AS = f"{PREFIXES['owl']}sameAs"
-_ENTITY = "urn:cairn:entity:"
+LOCAL = "urn:cairn:entity:"
+"""How the IRIs of local entities begin."""
 _NUMBER_BITS = 48
 
 
@@ -66,13 +67,13 @@ def local_entity(tenant: str, scope: str, name: str, index: Index) -> LocalEntit
     if not words:
         return None
     spelled = "-".join(words)
-    iri = f"{_ENTITY}{scope}:{index.digest('local entity', spelled)[:32] if index.keyed else spelled}"
+    iri = f"{LOCAL}{scope}:{index.digest('local entity', spelled)[:32] if index.keyed else spelled}"
     return LocalEntity(scope, " ".join(name.split()), resource_key(tenant, iri), iri)
 
 
 def is_local(iri: str) -> bool:
     """Whether the IRI is one that Cairn gave to a local entity."""
-    return iri.startswith(_ENTITY)
+    return iri.startswith(LOCAL)
 
 
 def local_step(tenant: str, entities: Iterable[LocalEntity], index: Index) -> Step:
@@ -174,7 +175,7 @@ async def unidentified(database: Database, tenant: str, after: str, limit: int) 
 
 
 def _scope(local: str) -> str | None:
-    return local.removeprefix(_ENTITY).rpartition(":")[0] or None if is_local(local) else None
+    return local.removeprefix(LOCAL).rpartition(":")[0] or None if is_local(local) else None
 
 
 def _name(literals: Sequence[str]) -> str:

@@ -21,6 +21,7 @@ from .database import Database, Row, run
 from .migrations.runner import applied, available, migrate
 from .progress import Progress, Report, silent
 from .property_values import decoded
+from .sealed_file import FileKey
 from .statements import load
 from .vectors import fit_indexes
 
@@ -34,7 +35,7 @@ _VALUES = 400_000
 """Of one transaction: characters of text and numbers in lists count as one each."""
 
 
-async def restore(database: Database, file: Path, header: Header, report: Report = silent) -> Counts:
+async def restore(database: Database, file: Path, header: Header, report: Report = silent, key: FileKey | None = None) -> Counts:
     """Bring a backup into an empty database, with the schema of its time, and then the schema up to date.
 
     `header` is what `backup_file.whole` said of the file, so that a damaged one is refused before anything is written. Raises BadInput
@@ -44,7 +45,7 @@ async def restore(database: Database, file: Path, header: Header, report: Report
     unknown = set(header.migrations) - {name for name, _ in available()}
     if unknown:
         raise BadInput(f"{file} was made by a newer Cairn, {header.cairn}; restore it with that version or a later one")
-    work = _Restore(database, secrets.token_hex(8), report)
+    work = _Restore(database, secrets.token_hex(8), report, key)
     await work.begin()
     try:
         await work.fill(file, header)
@@ -66,6 +67,7 @@ class _Restore:
     database: Database
     holder: str
     report: Report = field(repr=False)
+    key: FileKey | None = None
 
     async def begin(self) -> None:
         """Mark the database, so that nobody takes it for whole. Raises Conflict when it is not empty or another restore is at work."""
@@ -106,7 +108,7 @@ class _Restore:
     async def _load(self, file: Path, counts: Counts) -> None:
         total = counts.nodes + counts.relationships
         done = 0
-        for batch in _batches(file):
+        for batch in _batches(file, self.key):
             made = (await self._held(batch.statement, {"rows": batch.rows}))[0]["made"]
             if made != len(batch.rows):
                 raise BadInput(f"{file} has relationships between nodes that it lacks")
@@ -138,10 +140,10 @@ def _taken() -> Conflict:
     return Conflict("another restore took over this database")
 
 
-def _batches(file: Path) -> Generator[_Batch]:
+def _batches(file: Path, key: FileKey | None) -> Generator[_Batch]:
     """A backup's lines in batches of one kind, bounded in rows and in size."""
     batch, size = _Batch("restore_nodes", []), 0
-    for line in read_lines(file):
+    for line in read_lines(file, key):
         if isinstance(line, Header):
             continue
         statement, row = _row(file, line)

@@ -106,7 +106,8 @@ async def test_who_is_no_administrator_may_not(writer: Writer, root: Access, act
     other: Access = acting("ada", allowed=lambda object, _action: object != "encryption")
     for work in (
         set_encryption(writer, other, enabled=False), rotate_tenant(writer, other), rotate_master(writer, other),
-        erase_agent(writer, other, "ada"), erase_person(writer, other, "Bob"), standing(writer.database, other), retire_master(writer, other),
+        erase_agent(writer, other, "ada"), erase_person(writer, other, "Bob"), standing(writer.database, other),
+        retire_master(writer, other),
     ):  # fmt: skip
         with pytest.raises(Forbidden):
             await work
