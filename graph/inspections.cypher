@@ -14,7 +14,7 @@ UNION ALL
 MATCH (m:Forgotten)
 WHERE m.tenant = $tenant AND m.id IS NOT NULL
 RETURN m.scope AS scope, m.id AS id, m.erasedAt IS NOT NULL AS erased,
-       coalesce(m.text, m.metadata, m.speaker, m.externalId, m.session, m.terms, m.embedding, m.embeddingB, m.heading, m.digest) IS NOT NULL OR EXISTS { (m)-[:MENTIONS]->() } AS full,
+       coalesce(m.text, m.metadata, m.speaker, m.externalId, m.session, m.terms, m.embedding, m.embeddingB, m.sketch, m.sketchB, m.heading, m.digest) IS NOT NULL OR EXISTS { (m)-[:MENTIONS]->() } AS full,
        null AS memory;
 
 // inspect_agents: every agent

@@ -20,7 +20,7 @@ from .memories import Kind, Memory, Modality, memory_hash
 from .mentions import Linked
 from .names import agent_scope, check_id, check_name, check_scope, key, new_id
 from .statements import load
-from .vectors import Vectors
+from .vectors import Vectors, stored
 from .writer import Writer
 
 _CYPHER = load("memories")
@@ -165,7 +165,7 @@ async def remember(
         {
             "agentKey": key(access.tenant, item.memory.agent),
             "properties": _properties(access, item),
-            "vectors": {name: list(vector) for name, vector in (item.vectors or {}).items()},
+            **stored(item.vectors or {}),
         }
         for item in prepared
     )
