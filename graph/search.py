@@ -59,11 +59,12 @@ class Question:
 
 class Candidate(NamedTuple):
     """A memory with what recall measures: its terms and its heading's, joined by spaces; its traits; when it `occurred`, in
-    milliseconds since 1970; the cosine to the question and to the nearest goal (-1 to 1); how near the entities it mentions are to those of the question; the id of the next in its session.
+    milliseconds since 1970; the cosine to the question and to the nearest goal (-1 to 1); how near the entities it mentions are to
+    those of the question; the id of the next in its session.
 
-    `asked` are questions of the same agent that it was useful for (none for who may not read that agent's scope),
-    `used` is how often anybody found it so. `eligible` is False for
-    a neighbour that the question's filters leave out. What is hidden from the caller is None.
+    `asked` are questions of the same agent that it was useful for (none for who may not read that agent's scope), `used` is how often
+    anybody found it so. `eligible` is False for a neighbour that the question's filters leave out. What is hidden from the caller is
+    None.
 
     A named tuple, since hundreds are made for each question.
     """
@@ -115,8 +116,8 @@ async def candidates(database: Database, access: Access, question: Question, bre
     for scopes in _chunks(searched(access.scopes, question)):
         (row,) = await database.read(_CANDIDATES[question.slot], _parameters(access, question, scopes, breadth))
         tags.collect_until(None if row["expires"] is None else _instant(row["expires"]))
-        found.update((one.id, one) for one in _found(row, access, question))
-    return sorted(found.values(), key=lambda one: one.id)
+        found.update(zip(row["ids"], _found(row, access, question), strict=True))
+    return [found[id] for id in sorted(found)]
 
 
 def searched(scopes: Sequence[str], question: Question) -> list[str]:

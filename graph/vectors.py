@@ -263,7 +263,7 @@ def cosines(kept: Sequence[bytes | Sequence[float]], wanted: Sequence[Sequence[f
     """The cosine of each of `kept`, sketches or whole vectors, to each of `wanted` (a column each); 0 where there is nothing to compare."""
     others = np.asarray(wanted, dtype=np.float64)
     dimensions = others.shape[1]
-    if {len(one) for one in kept if isinstance(one, bytes)} == {dimensions} and all(isinstance(one, bytes) for one in kept):
+    if set(map(type, kept)) == {bytes} and set(map(len, kept)) == {dimensions}:
         rows = np.frombuffer(b"".join(cast("Sequence[bytes]", kept)), dtype=np.int8).reshape(len(kept), dimensions).astype(np.float64)
     else:
         rows = np.zeros((len(kept), dimensions))

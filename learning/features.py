@@ -122,7 +122,10 @@ def _topics(found: Sequence[Candidate], own: Vector) -> Vector:
     for one, score in zip(found, own.tolist(), strict=True):
         if one.session is not None:
             sessions[one.session].append(score)
-    best = {session: sum(sorted(scores)[-_TOPIC:]) / min(_TOPIC, len(scores)) for session, scores in sessions.items()}
+    best = {
+        session: scores[0] if len(scores) == 1 else sum(sorted(scores)[-_TOPIC:]) / min(_TOPIC, len(scores))
+        for session, scores in sessions.items()
+    }
     known = [best[one.session] for one in found if one.session is not None]
     middle = sum(known) / len(known) if known else 0.0
     return np.array([middle if one.session is None else best[one.session] for one in found])

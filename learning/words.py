@@ -25,7 +25,7 @@ class Words:
         self._terms = terms
         self._texts = texts
         self.counts = np.vstack([_counted(texts, terms), np.zeros(len(terms))])
-        self.lengths = np.array([*map(_length, texts), 0], dtype=np.float64)
+        self.lengths = np.array([*(text.count(" ") + 1 if text else 0 for text in texts), 0], dtype=np.float64)
         self.rarity = rarity((self.counts > 0).sum(axis=0), len(texts))
 
     def scores(self) -> Vector:
@@ -68,10 +68,6 @@ class Words:
         """BM25 (Robertson and Zaragoza 2009), lengths relative to their mean."""
         norm = _K1 * (1 - _B + _B * lengths / (float(lengths.mean()) if lengths.any() else 1.0))
         return (counts / (counts + norm[:, None] + 1e-12)) @ self.rarity
-
-
-def _length(text: str) -> int:
-    return text.count(" ") + 1 if text else 0
 
 
 def _counted(texts: Sequence[str], terms: Sequence[str]) -> Vector:

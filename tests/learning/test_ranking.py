@@ -129,3 +129,10 @@ def test_the_ranking_is_deterministic_finite_and_explained(found: list[str], que
         why = reasons(Model(), measured.values[at].tolist())
         assert sum(reason.value * reason.weight for reason in why.values()) == pytest.approx(scores[at], abs=1e-4)
         assert sum(reason.share for reason in why.values()) == pytest.approx(1.0, abs=1e-3) or scores[at] == 0
+
+
+@given(st.lists(st.lists(st.sampled_from(["a", "ab", "b", "ba"])), max_size=6), st.lists(st.sampled_from(["a", "ab", "c"]), unique=True))
+def test_words_are_counted_whole(texts: list[list[str]], sought: list[str]) -> None:
+    words = Words([" ".join(text) for text in texts], sought)
+    assert words.counts[:-1].tolist() == [[text.count(term) for term in sought] for text in texts]
+    assert words.lengths[:-1].tolist() == [len(text) for text in texts]
