@@ -272,4 +272,5 @@ def cosines(kept: Sequence[bytes | Sequence[float]], wanted: Sequence[Sequence[f
                 rows[at] = np.frombuffer(one, dtype=np.int8) if isinstance(one, bytes) else one
     lengths = np.sqrt(np.einsum("ij,ij->i", rows, rows))[:, None] * np.linalg.norm(others, axis=1)
     lengths[lengths == 0] = np.inf
-    return np.round(rows @ others.T / lengths, 9).astype(np.float64)
+    near: NDArray[np.float64] = rows @ others.T / lengths
+    return near.round(9)
