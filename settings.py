@@ -2,11 +2,68 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address, ip_network
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+Algorithm = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "Ed25519"]
+"""Signatures by a private key. None by a shared secret, and not `none`."""
+
+
+class Provider(BaseModel):
+    """One OpenID Connect provider whose tokens let their bearers in. Raises `pydantic.ValidationError` for what would be no safe choice."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,30}$", description="What its principals begin with: oidc:<name>:<subject>.")
+    issuer: str = Field(max_length=500, description="Its `iss`, exactly.")
+    audience: str = Field(min_length=1, max_length=500, description="What `aud` must be or hold, exactly.")
+    jwks_url: str | None = Field(default=None, description="Where its keys are. Unset: its discovery document says.")
+    algorithms: tuple[Algorithm, ...] = Field(default=("RS256", "ES256"), min_length=1, description="The algorithms it signs with.")
+    tenant: str | None = Field(default=None, description="The tenant its principals belong to. Unset: CAIRN_TENANT.")
+    tenant_claim: str | None = Field(default=None, description="A claim that tells the tenant, by way of `tenants`.")
+    tenants: dict[str, str] = Field(default={}, description="From the values of that claim to tenants. Other values let nobody in.")
+    roles_claim: str = Field(default="roles", description="A claim that holds roles or groups; dots lead into objects.")
+    roles: dict[str, str] = Field(default={}, description="From the values of that claim to roles. Other values give nothing.")
+    networks: tuple[str, ...] = Field(default=(), description="Private networks that it may be in, such as 10.1.0.0/16.")
+    ca: Path | None = Field(default=None, description="A file of certificates, when its own is issued by none of the usual authorities.")
+
+    @field_validator("issuer", "jwks_url")
+    @classmethod
+    def _is_address(cls, value: str | None) -> str | None:
+        """An https URL; http only to this machine, for trying things out."""
+        if value is not None:
+            parts = urlsplit(value)
+            if not parts.hostname or parts.query or parts.fragment or "@" in parts.netloc:
+                raise ValueError("must be an https URL without user, query and fragment")
+            if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(parts.hostname)):
+                raise ValueError("must be an https URL")
+        return value
+
+    @field_validator("networks")
+    @classmethod
+    def _are_networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for network in value:
+            ip_network(network)
+        return value
+
+    @model_validator(mode="after")
+    def _tenants_go_with_their_claim(self) -> Self:
+        if (self.tenant_claim is None) != (not self.tenants) or (self.tenant_claim is not None and self.tenant is not None):
+            raise ValueError("give either tenant, or tenant_claim and tenants")
+        return self
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host, as written in a URL, is this machine itself."""
+    try:
+        return host == "localhost" or ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
 
 
 def _default_data_dir() -> Path:
@@ -55,6 +112,11 @@ class Settings(BaseSettings):
     redis_memory: str = Field(default="256mb", pattern=r"^\d+(kb|mb|gb)$", description="How much memory the embedded Redis may use.")
 
     cache_ttl: float = Field(default=300.0, gt=0, description="Seconds after which a cached answer is dropped even when nothing changed.")
+    oidc: tuple[Provider, ...] = Field(
+        default=(),
+        description="OpenID Connect providers whose tokens are taken beside API keys (JSON list of objects).",
+    )
+
     policy_staleness: float = Field(
         default=0.5,
         ge=0,
@@ -105,3 +167,11 @@ class Settings(BaseSettings):
     request_retention: float = Field(
         default=86_400.0, ge=86_400, description="Seconds for which idempotency keys are remembered, a day at least."
     )
+
+    @field_validator("oidc")
+    @classmethod
+    def _providers_are_apart(cls, value: tuple[Provider, ...]) -> tuple[Provider, ...]:
+        """Names make principals, and issuers tell providers apart."""
+        if len({provider.name for provider in value}) < len(value) or len({provider.issuer for provider in value}) < len(value):
+            raise ValueError("two providers have the same name or issuer")
+        return value

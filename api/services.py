@@ -35,6 +35,8 @@ from ..policies.accesses import Accesses
 from ..policies.administration import Administration
 from ..policies.authentication import Authenticator
 from ..policies.bootstrap import bootstrap
+from ..policies.credentials import Credentials
+from ..policies.vouching import Vouching
 from ..schema.context import Services
 from ..schema.fields import hideable_fields
 from ..settings import Settings
@@ -51,7 +53,7 @@ class Cairn:
     """One process of Cairn, ready to answer. `first_key` is the first administrator's, told once."""
 
     services: Services
-    authenticator: Authenticator
+    credentials: Credentials
     epochs: Epochs
     first_key: str | None
 
@@ -121,7 +123,16 @@ async def _open(
         signer=open_signer(settings.data_dir / "ledger.key"),
         communities=_communities(stack, database, writer, settings),
     )
-    return Cairn(services, authenticator, epochs, first_key)
+    return Cairn(services, Credentials(authenticator, _vouching(stack, settings, database, writer)), epochs, first_key)
+
+
+def _vouching(stack: AsyncExitStack, settings: Settings, database: Database, writer: Writer) -> Vouching | None:
+    """What knows the tokens of the settings' identity providers; None without any."""
+    if not settings.oidc:
+        return None
+    vouching = Vouching(settings.oidc, settings.tenant, database, writer, settings.policy_staleness)
+    stack.push_async_callback(vouching.close)
+    return vouching
 
 
 def _refreshing(accesses: Accesses) -> Callable[[Sequence[Event]], Awaitable[None]]:

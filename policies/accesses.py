@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 from ..errors import BadInput, Unauthenticated, Unavailable
-from ..graph.access import Access, Decision
+from ..graph.access import Access, Decision, Identity
 from ..graph.database import Database
 from ..graph.rules import load_rules
 from ..graph.tenants import Catalog, read_catalog, read_versions
@@ -68,7 +68,7 @@ class Accesses:
         self._staleness = staleness
         self._size = size
         self._tenants: OrderedDict[str, _Known] = OrderedDict()
-        self._accesses: OrderedDict[tuple[str, str], _Compiled] = OrderedDict()
+        self._accesses: OrderedDict[Identity, _Compiled] = OrderedDict()
         self._flights: Flights[str, None] = Flights()
 
     async def get(self, tenant: str, principal: str) -> Access:
@@ -76,7 +76,11 @@ class Accesses:
 
         Raises Unauthenticated for an unknown tenant, Unavailable when Neo4j does not answer or the tenant's rules are malformed.
         """
-        return self._access(await self._known(tenant, _now() - self._staleness), principal)
+        return await self.access_of(Identity(tenant, principal))
+
+    async def access_of(self, identity: Identity) -> Access:
+        """What whoever has such a credential may do now. Raises like `get`."""
+        return self._access(await self._known(identity.tenant, _now() - self._staleness), identity)
 
     async def refresh(self, tenant: str) -> None:
         """Look at the tenant now. After this, this replica answers by whatever was committed before. Raises like `get`."""
@@ -98,7 +102,7 @@ class Accesses:
         As slow as Casbin over the principal's rules, so for explaining only. Raises like `get`.
         """
         known = await self._known(tenant, _now() - self._staleness)
-        decision = self._access(known, principal).decide(object, action)
+        decision = self._access(known, Identity(tenant, principal)).decide(object, action)
         judged = enforce(known.rules.value.enforcer_for(principal), tenant, principal, object, action)
         if decision.allowed != judged.allowed:
             log.error("the compiled rules and Casbin disagree: tenant %r, principal %r, %r %r", tenant, principal, action, object)
@@ -111,13 +115,12 @@ class Accesses:
         if known is not None and known.rules.version == rules.version - 1:
             self._tenants[rules.tenant] = replace(known, rules=_Part(rules.version, rules, settled=True))
 
-    def _access(self, known: _Known, principal: str) -> Access:
+    def _access(self, known: _Known, identity: Identity) -> Access:
         rules, catalog = known.rules.value, known.catalog.value
-        place = (rules.tenant, principal)
-        found = self._accesses.get(place)
+        found = self._accesses.get(identity)
         if found is None or found.rules is not rules or found.catalog is not catalog:
-            found = self._accesses[place] = _Compiled(rules, catalog, compile_access(rules, catalog, principal, self.hideable))
-        self._accesses.move_to_end(place)
+            found = self._accesses[identity] = _Compiled(rules, catalog, compile_access(rules, catalog, identity, self.hideable))
+        self._accesses.move_to_end(identity)
         if len(self._accesses) > self._size:
             self._accesses.popitem(last=False)
         return found.access

@@ -6,7 +6,7 @@ import anyio
 import pytest
 
 from cairn.errors import BadInput
-from cairn.graph.access import Access
+from cairn.graph.access import Access, Identity
 from cairn.graph.database import Database
 from cairn.graph.keys import make_key, principals_with_keys, revoke_key, split_token, store_key
 from cairn.graph.writer import Writer, open_writer
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.anyio
 async def test_the_first_key_is_an_administrators_and_made_once(database: Database, writer: Writer, tenant: str) -> None:
     token = await bootstrap(writer, tenant)
     assert token is not None
-    assert await Authenticator(database, writer).authenticate(token) == (tenant, "admin")
+    assert await Authenticator(database, writer).authenticate(token) == Identity(tenant, "admin")
     access = await Accesses(database).get(tenant, "admin")
     assert access.may("policy", "admin")
     assert access.roles == ("admin",)
