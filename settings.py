@@ -91,10 +91,22 @@ class Settings(BaseSettings):
     )
     host: str = Field(default="127.0.0.1", description="The address the HTTP server listens on.")
     port: int = Field(default=8420, ge=0, le=65535, description="The HTTP server's port; 0 takes a free one.")
+    env: Literal["development", "production"] = Field(
+        default="development",
+        description="`production` refuses to start while something is open that should not be; see `cairn doctor`.",
+    )
+    tls_cert: Path | None = Field(default=None, description="The HTTP server's certificate with its chain, PEM. Unset: plain HTTP.")
+    tls_key: Path | None = Field(default=None, description="The key of `tls_cert`, PEM, not encrypted.")
+    tls_client_ca: Path | None = Field(default=None, description="Authorities, PEM; every client must show a certificate from one of them.")
+    behind_proxy: bool = Field(default=False, description="A proxy in front ends TLS, and nobody else reaches the HTTP server.")
+    graphiql: bool | None = Field(default=None, description="Whether /graphql shows browsers GraphiQL. Unset: in development.")
     tenant: str = Field(default="default", description="The tenant that the command line and new keys belong to.")
     url: str | None = Field(
         default=None, description="A Cairn elsewhere that the command line shall talk to, such as https://cairn.example.org."
     )
+    url_ca: Path | None = Field(default=None, description="Authorities for `url`, PEM. Unset: the usual ones.")
+    url_cert: Path | None = Field(default=None, description="The certificate that the command line shows a Cairn with `tls_client_ca`.")
+    url_key: Path | None = Field(default=None, description="The key of `url_cert`.")
     token: SecretStr | None = Field(default=None, description="The API key that the command line uses; the operator's own when unset.")
     log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="How much is logged.")
 
@@ -103,12 +115,14 @@ class Settings(BaseSettings):
     )
     neo4j_user: str = Field(default="neo4j", description="The user for `neo4j_uri`.")
     neo4j_password: SecretStr | None = Field(default=None, description="The password for `neo4j_uri`. Unset: no authentication.")
+    neo4j_ca: Path | None = Field(default=None, description="Authorities for a bolt+s:// or neo4j+s:// server, PEM. Unset: the usual ones.")
     neo4j_database: str = Field(default="neo4j", description="The database within that server.")
     neo4j_heap: str = Field(default="1g", pattern=r"^\d+[mg]$", description="The embedded Neo4j's Java heap.")
     neo4j_page_cache: str = Field(default="512m", pattern=r"^\d+[mg]$", description="The embedded Neo4j's page cache.")
     redis_url: str | None = Field(
         default=None, description="A Redis 6 or later to use (redis://, rediss://, unix://). Unset: an embedded one is started."
     )
+    redis_ca: Path | None = Field(default=None, description="Authorities for a rediss:// server, PEM. Unset: the usual ones.")
     redis_memory: str = Field(default="256mb", pattern=r"^\d+(kb|mb|gb)$", description="How much memory the embedded Redis may use.")
 
     cache_ttl: float = Field(default=300.0, gt=0, description="Seconds after which a cached answer is dropped even when nothing changed.")
@@ -167,6 +181,11 @@ class Settings(BaseSettings):
     request_retention: float = Field(
         default=86_400.0, ge=86_400, description="Seconds for which idempotency keys are remembered, a day at least."
     )
+
+    @property
+    def shows_graphiql(self) -> bool:
+        """Whether browsers are shown GraphiQL."""
+        return self.env == "development" if self.graphiql is None else self.graphiql
 
     @field_validator("oidc")
     @classmethod

@@ -43,6 +43,7 @@ from ..settings import Settings
 from .epochs import Epochs, open_epochs
 from .events import Events, open_events
 from .presence import OPERATOR_KEY, operator_key
+from .production import require_production
 from .tasks import end
 
 OPERATOR = "operator"
@@ -62,12 +63,14 @@ class Cairn:
 async def open_services(settings: Settings, report: Report = silent) -> AsyncGenerator[Cairn]:
     """Start or reach the servers, bring the schema up to date, and open every part; close them in turn at the end.
 
-    Raises Unavailable when a server can't be had, or when the database holds part of a backup only.
+    Raises Unavailable when a server can't be had, or when the database holds part of a backup only, and BadInput for settings that are
+    not fit for production when they should be.
     """
+    require_production(settings)
     async with AsyncExitStack() as stack:
         running = await stack.enter_async_context(servers(settings, report))
         database = await stack.enter_async_context(
-            connect(running.neo4j_uri, running.neo4j_user, running.neo4j_password, running.neo4j_database)
+            connect(running.neo4j_uri, running.neo4j_user, running.neo4j_password, running.neo4j_database, ca=running.neo4j_ca)
         )
         await refuse_incomplete(database)
         report(Progress("Bringing the schema up to date"))

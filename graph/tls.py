@@ -12,6 +12,7 @@ from typing import cast
 from ..errors import BadInput
 
 log = logging.getLogger("cairn.tls")
+_BEGIN, _END = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
 _LOOK_SECONDS = 1.0
 
 
@@ -25,6 +26,30 @@ def client_context(ca: Path | None = None) -> ssl.SSLContext:
     except (OSError, ssl.SSLError) as error:
         raise BadInput(f"{ca} can't be read as a file of certificates: {_reason(error)}") from None
     return _hardened(context)
+
+
+def pinned_context(certificate: Path) -> ssl.SSLContext:
+    """How to reach the server that shows the first certificate in this file: that very one, whatever name it is for.
+
+    Raises BadInput for a file that holds none or can't be read.
+    """
+    try:
+        text = certificate.read_text("ascii")
+        first = text[text.index(_BEGIN) : text.index(_END) + len(_END)]
+        context = ssl.create_default_context(cadata=first)
+    except (OSError, ValueError) as error:
+        raise BadInput(f"{certificate} can't be read as a certificate: {error}") from None
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    context.check_hostname = False
+    return _hardened(context)
+
+
+def show(context: ssl.SSLContext, certificate: Path, key: Path) -> None:
+    """Make a client show a certificate. Raises BadInput when the files are none with its key."""
+    try:
+        context.load_cert_chain(certificate, key, password=_no_password)
+    except (OSError, ssl.SSLError) as error:
+        raise BadInput(f"{certificate} and {key} are no certificate with its key: {_reason(error)}") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +67,7 @@ class Certificate:
         """A server's context with the files as they are now. Raises BadInput that says which file is wrong."""
         context = _hardened(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER))
         context.set_alpn_protocols(["http/1.1"])
-        try:
-            context.load_cert_chain(self.certificate, self.key, password=_no_password)
-        except (OSError, ssl.SSLError) as error:
-            raise BadInput(f"{self.certificate} and {self.key} are no certificate with its key: {_reason(error)}") from None
+        show(context, self.certificate, self.key)
         if self.client_ca is not None:
             try:
                 context.load_verify_locations(self.client_ca)

@@ -57,7 +57,8 @@ HELD = {"touchedAt", "heldAt", "policyLock", "catalogVersion"}
 WALKED = {
     "agents.register_agent", "asserting.assert_fact", "asserting.retract_fact", "consolidations.switch", "contents.prepare",
     "contents.ensure_contents", "derivations._write", "duplicates.assign", "expiry.remove_expired", "feedback.give_feedback",
-    "imports._change", "keys.revoke_key", "keys.store_first_key", "keys.store_key", "locals._same", "models.choose_model",
+    "imports._change", "revocations.store_revocation",
+    "keys.revoke_key", "keys.store_first_key", "keys.store_key", "locals._same", "models.choose_model",
     "models.keep_model", "relinking.write_batch",
     "remembering.forget", "remembering.remember", "rules.apply_edit", "states.set_state", "strengths.keep_strengths",
     "supersessions.supersede", "tenants.create_tenant",
