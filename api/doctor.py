@@ -38,10 +38,10 @@ async def examine(settings: Settings, out: Console) -> int:
     failed = False
     for name, check in checks:
         try:
-            out.print(f"ok       {name}: {await check()}", highlight=False, markup=False)
+            out.print(f"ok       {name}: {await check()}", highlight=False, markup=False, soft_wrap=True)
         except CairnError as error:
             failed = True
-            out.print(f"problem  {name}: {error.message}", highlight=False, markup=False)
+            out.print(f"problem  {name}: {error.message}", highlight=False, markup=False, soft_wrap=True)
     return 1 if failed else 0
 
 

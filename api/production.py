@@ -37,7 +37,7 @@ def _http(settings: Settings) -> Iterator[str]:
             f"HTTP on {settings.host} is plain: set CAIRN_TLS_CERT and CAIRN_TLS_KEY, listen on 127.0.0.1, "
             "or set CAIRN_BEHIND_PROXY=true when a proxy ends TLS and nobody else reaches this address"
         )
-    if settings.shows_graphiql:
+    if settings.graphiql:
         yield "GraphiQL is shown to everybody: leave CAIRN_GRAPHIQL unset, or set it to false"
 
 

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import nullcontext
+from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
+import uvicorn
 from cryptography.hazmat.primitives.asymmetric import rsa
 from joserfc.jwk import ECKey, OctKey, RSAKey
 from pydantic import ValidationError
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from cairn.errors import Unavailable
+from cairn.graph.tls import Certificate
 from cairn.policies.provider_keys import ProviderKeys
 from cairn.policies.tokens import NotAccepted
 from cairn.settings import Provider
@@ -218,3 +223,26 @@ def test_settings_that_are_no_safe_choice(wrong: dict[str, Any]) -> None:
     Provider.model_validate(right)
     with pytest.raises(ValidationError):
         Provider.model_validate({**right, **wrong})
+
+
+async def test_a_provider_is_known_by_its_certificate(provider: FakeProvider, tmp_path: Path, until: Callable[..., Any]) -> None:
+    authority = trustme.CA()
+    issued = authority.issue_cert("localhost")
+    (tmp_path / "cert.pem").write_bytes(b"".join(blob.bytes() for blob in issued.cert_chain_pems))
+    issued.private_key_pem.write_to_path(tmp_path / "key.pem")
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    certificate = Certificate(tmp_path / "cert.pem", tmp_path / "key.pem")
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        port = listening.getsockname()[1]
+        config = uvicorn.Config(provider.app(), log_level="error", lifespan="off", ssl_context_factory=lambda *_: certificate.context())
+        server = uvicorn.Server(config)
+        serving = asyncio.create_task(server.serve([listening]))
+        await until(lambda: server.started)
+        for name, ca, known in (("localhost", "ca.pem", True), ("localhost", None, False), ("127.0.0.1", "ca.pem", False)):
+            provider.issuer = f"https://{name}:{port}"
+            keys = ProviderKeys(provider.settings(networks=["127.0.0.0/8", "::1/128"], ca=None if ca is None else tmp_path / ca))
+            with nullcontext() if known else pytest.raises(Unavailable):
+                assert same(await keys.find("RS256", "rsa"), RSA)
+        server.should_exit = True
+        await serving

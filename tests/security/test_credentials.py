@@ -29,6 +29,7 @@ pytestmark = pytest.mark.anyio
 PATIENCE = 20
 REMEMBER = "mutation($i: RememberInput!) { remember(input: $i) { id } }"
 REGISTER = "mutation($i: RegisterAgentInput!) { registerAgent(input: $i) { id } }"
+REGISTER = "mutation($i: RegisterAgentInput!) { registerAgent(input: $i) { id } }"
 ADDED = "subscription { memoryAdded { text } }"
 
 
@@ -76,9 +77,7 @@ async def house(settings: Settings, serve: Callable[..., Any]) -> AsyncIterator[
         ):
             house = House(url, http, fake, operator_key(settings.data_dir) or "", cairn.services.events)
             for agent in ("operator", "ada"):
-                await house.must(
-                    "mutation($i: RegisterAgentInput!) { registerAgent(input: $i) { id } }", {"i": {"id": agent, "name": agent}}
-                )
+                await house.must(REGISTER, {"i": {"id": agent, "name": agent}})
             yield house
 
 
