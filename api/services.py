@@ -93,7 +93,8 @@ async def _open(
     events: Events,
     first_key: str | None,
 ) -> Cairn:
-    accesses = Accesses(database, settings.policy_staleness, hideable_fields())
+    lendable = frozenset(role for provider in settings.oidc for role in provider.roles.values())
+    accesses = Accesses(database, settings.policy_staleness, hideable_fields(), lendable=lendable)
     writer.listeners += [_refreshing(accesses), events.publish]
     authenticator = Authenticator(database, writer, settings.policy_staleness)
     stack.push_async_callback(authenticator.close)
@@ -182,7 +183,7 @@ def _extract(stack: AsyncExitStack, extractor: Extractor | None, database: Datab
 
 def _relink(stack: AsyncExitStack, database: Database, writer: Writer, linker: Linker, accesses: Accesses) -> None:
     """Link old memories again in the background, whenever a tenant's names changed."""
-    relinker = Relinker(database, writer, linker, accesses.get)
+    relinker = Relinker(database, writer, linker, accesses.get, accesses.shared_graphs)
     linker.gazetteers.listeners.append(relinker.request)
     _in_background(stack, relinker.work(), "cairn-relinker")
 

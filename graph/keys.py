@@ -201,9 +201,14 @@ async def list_keys(database: Database, access: Access, first: int, after: str |
 
 
 async def principals_with_keys(database: Database, tenant: str) -> frozenset[str]:
-    """Who has a key that works."""
+    """Who has a key that works and may do all that its principal may."""
+    return frozenset(identity.principal for identity in await keyed_identities(database, tenant) if identity.bounds is None)
+
+
+async def keyed_identities(database: Database, tenant: str) -> frozenset[Identity]:
+    """Whom keys stand for that work, narrowed ones too."""
     rows = await database.read(_CYPHER["keys_principals"], {"tenant": tenant, "now": now()})
-    return frozenset(row["principal"] for row in rows)
+    return frozenset(Identity(tenant, row["principal"], bounds=_scopes(row["scopes"])) for row in rows)
 
 
 def _properties(key: ApiKey, *, text: bool = False) -> Row:

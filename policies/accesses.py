@@ -10,23 +10,27 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, replace
+from itertools import combinations_with_replacement
 from typing import Generic, TypeVar
 
 from ..errors import BadInput, Unauthenticated, Unavailable
 from ..graph.access import Access, Decision, Identity
 from ..graph.database import Database
+from ..graph.keys import keyed_identities
 from ..graph.rules import load_rules
 from ..graph.tenants import Catalog, read_catalog, read_versions
 from .compiler import compile_access
 from .flights import Flights
 from .model import enforce
+from .rules import VOUCHED
 from .ruleset import RuleSet
 
 log = logging.getLogger("cairn.policies")
 T = TypeVar("T")
 MAX_TENANTS = 1_000
+_STRANGER = "somebody-whom-no-rule-names"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +60,23 @@ class _Compiled:
 
 
 class Accesses:
-    """Gives out `Access` values. `staleness` is in seconds; `hideable` are the `Type.field` names that rules may hide.
+    """Gives out `Access` values. `staleness` is in seconds; `hideable` are the `Type.field` names that rules may hide, `lendable` the
+    roles that tokens of identity providers may lend.
 
     Guarantees: an answer rests on rules that stood at most `staleness` seconds before the question; rules are validated and
     compiled aside and then swapped in whole; any error means no.
     """
 
-    def __init__(self, database: Database, staleness: float = 0.5, hideable: frozenset[str] = frozenset(), size: int = 4_096) -> None:
+    def __init__(
+        self,
+        database: Database,
+        staleness: float = 0.5,
+        hideable: frozenset[str] = frozenset(),
+        size: int = 4_096,
+        lendable: frozenset[str] = frozenset(),
+    ) -> None:
         self.database = database
+        self._lendable = lendable
         self.hideable = hideable
         self._staleness = staleness
         self._size = size
@@ -108,6 +121,29 @@ class Accesses:
             log.error("the compiled rules and Casbin disagree: tenant %r, principal %r, %r %r", tenant, principal, action, object)
             return Decision(allowed=False, rule=judged.rule if decision.allowed else decision.rule)
         return decision
+
+    async def shared_graphs(self, tenant: str, scope: str, others: Iterable[str] = ()) -> frozenset[int]:
+        """The numbers of the graphs that every reader of the memories in `scope` may read.
+
+        Looked at are all whom a rule or a working API key names, narrowed keys and roles as well, `others`, somebody whom none of them
+        names, and what roles that tokens lend come to. Raises like `get`.
+        """
+        known = await self._known(tenant, _now() - self._staleness)
+        rules = known.rules.value
+        names = {*rules.roles, *rules.roles_of, *others, _STRANGER}
+        identities = {
+            *(Identity(tenant, name) for name in names),
+            *await keyed_identities(self.database, tenant),
+            *self._lent(tenant, names),
+        }
+        readers = [access for access in (self._access(known, identity) for identity in identities) if scope in access.scopes]
+        return frozenset[int]().union(*(access.graphs for access in readers[:1])).intersection(*(access.graphs for access in readers[1:]))
+
+    def _lent(self, tenant: str, names: Iterable[str]) -> Iterable[Identity]:
+        """Identities with lent roles, enough to stand for all: who reads a scope by one role is kept from a graph by one other at most."""
+        pairs = list(combinations_with_replacement(sorted(self._lendable), 2))
+        for name in (_STRANGER, *(name for name in names if name.startswith(VOUCHED))):
+            yield from (Identity(tenant, name, pair) for pair in pairs)
 
     def adopt(self, rules: RuleSet) -> None:
         """Take over rules that this replica just committed on top of those it knew, without reading them back."""
