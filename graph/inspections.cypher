@@ -38,6 +38,11 @@ MATCH (k:ApiKey)
 WHERE k.tenant = $tenant AND k.id IS NOT NULL
 RETURN k {.*} AS key;
 
+// inspect_revocations: every revoked token and subject
+MATCH (r:TokenRevocation)
+WHERE r.tenant = $tenant AND r.id IS NOT NULL
+RETURN r.id AS id, r {.*} AS revocation;
+
 // inspect_graphs: the graphs of a kind in the order of their IRIs
 MATCH (g:Graph)
 WHERE g.tenant = $tenant AND g.iri IS NOT NULL AND g.kind = $kind
