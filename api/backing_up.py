@@ -19,6 +19,7 @@ from ..graph.servers import servers
 from ..settings import Settings
 from .masters import master_key
 from .presence import running_url
+from .production import require_production
 
 
 async def back_up_to(settings: Settings, file: Path, phrase_file: Path | None, report: Report) -> Counts:
@@ -62,6 +63,7 @@ def _phrase(file: Path) -> str:
 @asynccontextmanager
 async def _database(settings: Settings, report: Report) -> AsyncGenerator[Database]:
     """The settings' database. Raises BadInput when they name a Cairn elsewhere, Unavailable when a running Cairn has the servers."""
+    require_production(settings)
     if settings.url is not None:
         raise BadInput("CAIRN_URL names a Cairn elsewhere; back up and restore on the machine it runs on, with its settings")
     url = running_url(settings.data_dir)
@@ -69,7 +71,7 @@ async def _database(settings: Settings, report: Report) -> AsyncGenerator[Databa
         raise Unavailable(f"Cairn is running at {url} and has the servers in {settings.data_dir}; stop it, then try again")
     async with (
         servers(settings, report) as running,
-        connect(running.neo4j_uri, running.neo4j_user, running.neo4j_password, running.neo4j_database) as database,
+        connect(running.neo4j_uri, running.neo4j_user, running.neo4j_password, running.neo4j_database, ca=running.neo4j_ca) as database,
     ):
         await database.ping()
         yield database

@@ -111,13 +111,14 @@ def catalog_events(tenant: str, rows: Sequence[Row]) -> tuple[Event, ...]:
 
 
 def _agent(tenant: str, row: Row) -> Agent:
-    return Agent(row["id"], row["name"], _goals(tenant, row) if row["readable"] else ())
+    return Agent(row["id"], row["name"], goals_of(tenant, row["id"], row["goals"]) if row["readable"] else ())
 
 
-def _goals(tenant: str, row: Row) -> tuple[str, ...]:
-    if not isinstance(row["goals"], Sealed):
-        return tuple(row["goals"])
-    return tuple(json.loads(opened(row["goals"], "Agent", key(tenant, row["id"]), "goals", tenant) or "[]"))
+def goals_of(tenant: str, agent: str, stored: Sealed | Sequence[str]) -> tuple[str, ...]:
+    """An agent's goals, opened; none where their key was destroyed."""
+    if not isinstance(stored, Sealed):
+        return tuple(stored)
+    return tuple(json.loads(opened(stored, "Agent", key(tenant, agent), "goals", tenant) or "[]"))
 
 
 async def agents_by_id(database: Database, access: Access, ids: Sequence[str]) -> dict[str, Agent]:

@@ -15,14 +15,14 @@ from .analysis import scope_key
 from .changes import Change, Entry, Event, Idempotency, Results, Settled, Step, canonical, idempotency
 from .database import Database, Row
 from .duplicates import digest, mark_step
-from .instants import check_instant, now
+from .instants import check_instant, now, stamp
 from .keyring import Held, Sealer, index_for, sealer_for
 from .memories import Kind, Memory, Modality, lookup_key, stored_hash, subject_of
 from .mentions import Linked
 from .names import agent_scope, check_characters, check_id, check_name, check_scope, key, new_id
 from .searchable import Index
 from .statements import load
-from .vectors import Vectors, turned
+from .vectors import Vectors, stored
 from .writer import Writer
 
 _CYPHER = load("memories")
@@ -114,21 +114,24 @@ async def protect(writer: Writer, access: Access, prepared: Sequence[Prepared]) 
     index = await index_for(writer, access.tenant)
     subjects = {subject_of(item.memory.agent, item.memory.metadata) for item in prepared}
     sealers = {subject: await sealer_for(writer, access.tenant, subject) for subject in sorted(subjects)}
-    vectors = turned([item.vectors or {} for item in prepared], index)
+    vectors = stored([item.vectors or {} for item in prepared], index)
     return [
         _protected(access, item, index, sealers[subject_of(item.memory.agent, item.memory.metadata)], theirs)
         for item, theirs in zip(prepared, vectors, strict=True)
     ]
 
 
-def _protected(access: Access, prepared: Prepared, index: Index, sealer: Sealer, vectors: dict[str, list[float]]) -> Protected:
+def _protected(access: Access, prepared: Prepared, index: Index, sealer: Sealer, vectors: Row) -> Protected:
     memory = prepared.memory
     sealed = seal(sealer, memory, index)
     memory = replace(memory, hash=stored_hash(memory, sealed))
     row: Row = {
         "agentKey": key(access.tenant, memory.agent),
         "properties": {**_properties(access, memory, prepared, index), **sealed},
-        "vectors": vectors,
+        "occurredAt": stamp(memory.occurred_at),
+        "recordedAt": stamp(memory.recorded_at),
+        "expiresAt": stamp(memory.expires_at),
+        **vectors,
     }
     return Protected(memory, row, Held.by([sealer]))
 
@@ -156,9 +159,6 @@ def _properties(access: Access, memory: Memory, prepared: Prepared, index: Index
         "scope": memory.scope,
         "scopeKey": scope_key(memory.scope),
         "importance": memory.importance,
-        "occurredAt": memory.occurred_at,
-        "recordedAt": memory.recorded_at,
-        "expiresAt": memory.expires_at,
         "hash": memory.hash,
         "digest": digest(access.tenant, memory, index),
         "by": access.principal,
@@ -230,7 +230,7 @@ async def remember(
             scope_step(access.tenant, *scopes),
             Step(_CYPHER["sessions_append"], sessions),
             *mentions.steps,
-            mark_step([item.row["properties"] for item in protected]),
+            mark_step((row["properties"] for row in creates), now()),
             held.step,
         ),
         check=lambda rows: check_known(agents, rows),

@@ -8,31 +8,36 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from . import tags
 from .access import Access
+from .agents import goals_of
 from .analysis import scope_key
 from .database import Database, Row
 from .graphs import collect_graphs
 from .instants import now
 from .keyring import index_of
 from .memories import Kind
-from .names import agent_scope
+from .names import agent_scope, key
 from .sealing import Sealed, opened
+from .searchable import Index
 from .statements import load
 from .traits import TRAITS
-from .vectors import SLOT_A, SLOT_B, Slot
+from .vectors import SLOT_A, SLOT_B, Slot, cosines
 
 _CYPHER = load("search")
-_CANDIDATES = {slot: _CYPHER["search_candidates"].naming(memory_embedding=slot.index) for slot in (SLOT_A, SLOT_B)}
+_CANDIDATES = {
+    slot: _CYPHER["search_candidates"].naming(memory_embedding=slot.index, memory_vector=slot.key, memory_sketch=slot.sketch)
+    for slot in (SLOT_A, SLOT_B)
+}
 BREADTH = 100
 """Memories that the full-text index is asked for; the vector index half of it. More hardly find more, and cost."""
 _CLAUSES = 900
 """Lucene refuses a query of more than 1,024 clauses; more scopes than this are searched in several queries."""
 _OWN = agent_scope("")
-_SPEAKER, _ASKED = 4, 13
-"""Where a row of a search has them."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -40,7 +45,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 class Question:
     """What is looked for: terms of the analyser, an embedding, keys of the entities it names, embeddings of goals, and filters.
 
-    Terms, headings and vectors are as they are stored: keyed by the tenant's index.
+    Terms and headings are as they are stored: keyed by the tenant's index.
     `agent` is who asks. `slot` is the set of vectors that the embedding's embedder wrote.
     `headings` are terms that a memory's heading may have; with them nothing else is searched.
     """
@@ -58,14 +63,16 @@ class Question:
     slot: Slot = SLOT_A
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A memory with what recall measures: its terms and its heading's, joined by spaces; its traits; the cosine to the question and
-    to the nearest goal (-1 to 1); how near the entities it mentions are to those of the question; the id of the next in its session.
+class Candidate(NamedTuple):
+    """A memory with what recall measures: its terms and its heading's, joined by spaces; its traits; when it `occurred`, in
+    milliseconds since 1970; the cosine to the question and to the nearest goal (-1 to 1); how near the entities it mentions are to
+    those of the question; the id of the next in its session.
 
-    `asked` are questions of the same agent that it was useful for (none for who may not read that agent's scope),
-    `used` is how often anybody found it so. `eligible` is False for
-    a neighbour that the question's filters leave out. What is hidden from the caller is None.
+    `asked` are questions of the same agent that it was useful for (none for who may not read that agent's scope), `used` is how often
+    anybody found it so. `eligible` is False for a neighbour that the question's filters leave out. What is hidden from the caller is
+    None.
+
+    A named tuple, since hundreds are made for each question.
     """
 
     id: str
@@ -76,7 +83,7 @@ class Candidate:
     session: str | None
     next: str | None
     importance: float
-    occurred_at: datetime
+    occurred: int
     superseded: bool
     cosine: float
     goals: float
@@ -84,6 +91,23 @@ class Candidate:
     asked: tuple[str, ...]
     used: int
     eligible: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """Who asks: the agent's own goals, none where its scope is not readable, and the `model` that ranks as `models.serving` gives it."""
+
+    goals: tuple[str, ...]
+    model: tuple[int, dict[str, float]] | None
+
+
+async def asker(database: Database, access: Access, agent: str) -> Asker:
+    """What is to be known of an agent, and of the tenant, before a question can be put; in one round trip."""
+    tags.collect(f"{access.tenant}/agent/{agent}", f"{access.tenant}/ranker", f"{access.tenant}/feedback")
+    parameters = {"tenant": access.tenant, "agent": key(access.tenant, agent), "scopes": list(access.scopes)}
+    (row,) = await database.read(_CYPHER["search_asker"], parameters)
+    model = None if row["version"] is None else (row["version"], dict(zip(row["names"], row["weights"], strict=True)))
+    return Asker(goals_of(access.tenant, agent, row["goals"]), model)
 
 
 async def candidates(database: Database, access: Access, question: Question, breadth: int = BREADTH) -> list[Candidate]:
@@ -95,16 +119,16 @@ async def candidates(database: Database, access: Access, question: Question, bre
     if question.resources:
         collect_graphs(access.tenant, access.graphs)
     index = await index_of(database, access.tenant)
-    opening = _Opening(access, {index.token(trait): trait for trait in TRAITS})
+    nearest = None if question.embedding is None or question.headings else index.rotate([question.embedding])[0]
+    opening = _Opening(access)
     found: dict[str, Candidate] = {}
     for scopes in _chunks(searched(access.scopes, question)):
-        (row,) = await database.read_stored(_CANDIDATES[question.slot], _parameters(access, question, scopes, breadth))
-        await opening.prepare(database, row["found"])
-        for *values, kind, expires_at, speaker_key in row["found"]:
-            tags.collect_until(None if expires_at is None else _instant(expires_at))
-            one = _candidate(values, kind, speaker_key, access, question, opening)
-            found[one.id] = one
-    return sorted(found.values(), key=lambda one: one.id)
+        parameters = _parameters(access, question, scopes, breadth) | {"nearest": nearest}
+        (row,) = await database.read_stored(_CANDIDATES[question.slot], parameters)
+        tags.collect_until(None if row["expires"] is None else _instant(row["expires"]))
+        await opening.open(database, row)
+        found.update(zip(row["ids"], _found(row, access, question, index), strict=True))
+    return [found[id] for id in sorted(found)]
 
 
 def searched(scopes: Sequence[str], question: Question) -> list[str]:
@@ -116,7 +140,6 @@ def searched(scopes: Sequence[str], question: Question) -> list[str]:
 
 
 def _parameters(access: Access, question: Question, scopes: Sequence[str], breadth: int) -> Row:
-    embedding = None if question.embedding is None else list(question.embedding)
     headed = bool(question.headings)
     return {
         "tenant": access.tenant,
@@ -126,11 +149,8 @@ def _parameters(access: Access, question: Question, scopes: Sequence[str], bread
         "sessions": "Memory.session" not in access.hidden_fields,
         "terms": "" if headed else lucene_query(access.tenant, scopes, "terms", question.terms),
         "headings": lucene_query(access.tenant, scopes, "heading", question.headings),
-        "nearest": None if headed else embedding,
-        "embedding": embedding,
-        "property": question.slot.key,
+        "compared": question.embedding is not None or bool(question.goals),
         "resources": [] if headed else list(question.resources),
-        "goals": [list(goal) for goal in question.goals],
         "breadth": breadth,
         "nearby": max(1, breadth // 2),
         "now": now(),
@@ -141,65 +161,74 @@ def _parameters(access: Access, question: Question, scopes: Sequence[str], bread
 
 
 class _Opening:
-    """Opens what candidates are stored with: each question and each speaker once, by what they are found by."""
+    """Opens what the columns of answers are stored with: each question and each speaker once, by what they are found by."""
 
-    def __init__(self, access: Access, traits: dict[str, str]) -> None:
+    def __init__(self, access: Access) -> None:
         self._tenant = access.tenant
         self._shows_speakers = "Memory.speaker" not in access.hidden_fields
-        self._traits = traits
-        self._speakers: dict[str, str | None] = {}
+        self._speakers: dict[str, str] = {}
         self._asked: dict[str, str] = {}
 
-    async def prepare(self, database: Database, found: Sequence[Sequence[Any]]) -> None:
-        """Open what is not open yet of the rows of a search."""
+    async def open(self, database: Database, row: Row) -> None:
+        """Put opened values into the columns `speakers` and `asked`."""
         sealed: dict[str, tuple[str, bytes]] = {}
         if self._shows_speakers:
-            for one in found:
-                speaker, key = one[_SPEAKER], one[-1] or one[0]
-                if isinstance(speaker, bytes) and key not in self._speakers:
-                    sealed.setdefault(key, (one[0], speaker))
-        asked = {key: query for one in found for key, query in one[_ASKED] if key not in self._asked}
+            for id, speaker, name in zip(row["ids"], row["speakers"], row["speakerKeys"], strict=True):
+                if isinstance(speaker, bytes) and name not in self._speakers:
+                    sealed.setdefault(name, (id, speaker))
+        asked: dict[str, Any] = {name: query for one in row["asked"] for name, query in one if name not in self._asked}
         values = [raw for _, raw in sealed.values()] + [query for query in asked.values() if isinstance(query, bytes)]
-        if values:
-            keys = await database.keys_of(values)
-            self._speakers |= {key: opened(keys.get(raw, raw), "Memory", id, "speaker", self._tenant) for key, (id, raw) in sealed.items()}
-        else:
-            keys = dict[bytes, Sealed]()
-        for key, query in asked.items():
+        keys = await database.keys_of(values) if values else dict[bytes, Sealed]()
+        for name, (id, raw) in sealed.items():
+            self._speakers[name] = opened(keys.get(raw, raw), "Memory", id, "speaker", self._tenant) or ""
+        for name, query in asked.items():
             stored = keys.get(query, query) if isinstance(query, bytes) else query
-            self._asked[key] = opened(stored, "Feedback", key, "query", self._tenant) or ""
-
-    def traits(self, stored: Sequence[str]) -> tuple[str, ...]:
-        """Traits by their names."""
-        return tuple(self._traits[one] for one in stored if one in self._traits)
-
-    def speaker(self, id: str, stored: str | bytes | None, key: str | None) -> str | None:
-        """Who said a memory."""
-        return self._speakers.get(key or id) if isinstance(stored, bytes) else stored
-
-    def asked(self, feedback: Sequence[tuple[str, Any]]) -> tuple[str, ...]:
-        """Questions that feedback was given to, by their keys."""
-        return tuple(self._asked[key] for key, _ in feedback)
+            self._asked[name] = opened(stored, "Feedback", name, "query", self._tenant) or ""
+        known = self._speakers
+        row["speakers"] = [
+            known.get(name, "") if isinstance(speaker, bytes) else speaker
+            for speaker, name in zip(row["speakers"], row["speakerKeys"], strict=True)
+        ]
+        row["asked"] = [[self._asked[name] for name, _ in one] for one in row["asked"]]
 
 
-def _candidate(
-    values: Sequence[Any], kind: str, speaker_key: str | None, access: Access, question: Question, opening: _Opening
-) -> Candidate:
-    id, terms, heading, traits, speaker, session, following, importance = values[:8]
-    occurred_at, superseded, cosine, goals, shared, asked, used = values[8:]
-    occurred, hidden = _instant(occurred_at), access.hidden_fields
+def _found(row: Row, access: Access, question: Question, index: Index) -> Iterator[Candidate]:
+    """The candidates in the columns of an answer."""
+    named = {index.token(trait): trait for trait in TRAITS}
+    hidden = access.hidden_fields
     shown = hidden.isdisjoint({"Memory.speaker", "Memory.session"})
-    eligible = (
-        (question.kinds is None or Kind(kind) in question.kinds)
-        and (question.after is None or occurred >= question.after)
-        and (question.before is None or occurred < question.before)
+    nothing = [None] * len(row["ids"])
+    near, goals = _nearness(row["vectors"], question, index)
+    return map(
+        Candidate,
+        row["ids"],
+        row["terms"],
+        row["headings"],
+        [tuple(named[trait] for trait in traits if trait in named) for traits in row["traits"]],
+        nothing if "Memory.speaker" in hidden else [speaker or None for speaker in row["speakers"]],
+        nothing if "Memory.session" in hidden else [session or None for session in row["sessions"]],
+        [following or None for following in row["following"]],
+        row["importance"],
+        row["occurred"],
+        row["superseded"] if shown else [False] * len(nothing),
+        near,
+        goals,
+        row["shared"],
+        map(tuple, row["asked"]),
+        row["used"],
+        row["eligible"],
     )
-    return Candidate(
-        id, terms or "", heading or "", opening.traits(traits or ()),
-        None if "Memory.speaker" in hidden else opening.speaker(id, speaker, speaker_key),
-        None if "Memory.session" in hidden else session,
-        following, importance, occurred, superseded and shown, cosine, goals, shared, opening.asked(asked), used, eligible,
-    )  # fmt: skip
+
+
+def _nearness(vectors: Sequence[bytes | Sequence[float]], question: Question, index: Index) -> tuple[list[float], list[float]]:
+    """How near stored vectors are to the question and to the nearest goal; 0 where it has none."""
+    asked = [] if question.embedding is None else [question.embedding]
+    none = [0.0] * len(vectors)
+    if not vectors or not (asked or question.goals):
+        return none, none
+    columns = cosines(index.near(vectors), [*asked, *question.goals])
+    goals = np.maximum(0.0, columns[:, len(asked) :].max(axis=1)).tolist() if question.goals else none
+    return columns[:, 0].tolist() if asked else none, goals
 
 
 def _instant(milliseconds: int) -> datetime:

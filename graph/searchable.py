@@ -54,6 +54,14 @@ class Index:
         """Vectors of one length, as they are stored and searched."""
         return [list(vector) for vector in vectors]
 
+    def seal_sketch(self, sketch: bytes) -> bytes:
+        """A sketch of a vector (`vectors.sketch`) as it is stored."""
+        return sketch
+
+    def near(self, kept: Sequence[bytes | Sequence[float]]) -> Sequence[bytes | Sequence[float]]:
+        """Sketches and whole vectors as they are stored, opened and turned back."""
+        return kept
+
     def name(self, resource: str, text: str) -> Literal:  # noqa: ARG002
         """A name that a scope's memories give the resource with that key, as it is stored."""
         return Literal(text)
@@ -73,6 +81,7 @@ class KeyedIndex(Index):
         self._digests = derive(secret, "digests")
         self._turning = derive(secret, "rotation")
         self._names = AESGCM(derive(secret, "names"))
+        self._sketches = AESGCM(derive(secret, "sketches"))
         self._known: dict[str, str] = {}
         self._rotations: OrderedDict[int, NDArray[np.float64]] = OrderedDict()
 
@@ -97,6 +106,25 @@ class KeyedIndex(Index):
             return []
         matrix = np.asarray(vectors, dtype=np.float64)
         turned: Any = (matrix @ self._rotation(matrix.shape[1])).tolist()
+        return turned
+
+    def seal_sketch(self, sketch: bytes) -> bytes:
+        nonce = secrets.token_bytes(_NONCE)
+        return nonce + self._sketches.encrypt(nonce, sketch, None)
+
+    def near(self, kept: Sequence[bytes | Sequence[float]]) -> Sequence[bytes | Sequence[float]]:
+        return [self._sketch(one) if isinstance(one, bytes) else self._back(one) for one in kept]
+
+    def _sketch(self, kept: bytes) -> bytes:
+        try:
+            return self._sketches.decrypt(kept[:_NONCE], kept[_NONCE:], None)
+        except (InvalidTag, ValueError):
+            return b""  # altered: as near as nothing
+
+    def _back(self, vector: Sequence[float]) -> Sequence[float]:
+        if not vector:
+            return vector
+        turned: list[float] = (self._rotation(len(vector)) @ np.asarray(vector, dtype=np.float64)).tolist()
         return turned
 
     def name(self, resource: str, text: str) -> Literal:

@@ -33,7 +33,7 @@ async def write(writer: Writer, may: Access, *texts: str, scope: str = "agent/ad
 
 async def question(database: Database, may: Access, text: str) -> Question:
     index = await index_of(database, may.tenant)
-    return Question(agent="ada", terms=tuple(index.tokens(terms(text))), embedding=tuple(index.rotate(EMBEDDER.embed([text]))[0]))
+    return Question(agent="ada", terms=tuple(index.tokens(terms(text))), embedding=tuple(EMBEDDER.embed([text])[0]))
 
 
 @pytest.fixture
