@@ -7,7 +7,7 @@ RETURN coalesce(t.sealing, false) AS sealing, coalesce(t.keyed, false) AS keyed,
 // encryption_switch: has a tenant's new values sealed or not; its words and vectors keyed or not only while it has none
 UNWIND $rows AS row
 MATCH (t:Tenant {id: row.tenant})
-SET t.keysVersion = coalesce(t.keysVersion, 0) + 1
+SET t.keysVersion = coalesce(t.keysVersion, 0) + CASE WHEN coalesce(t.sealing, false) = row.sealing THEN 0 ELSE 1 END
 WITH row, t, coalesce(t.sealing, false) AS before,
      EXISTS { MATCH (m:Memory) WHERE m.tenant = row.tenant AND m.id IS NOT NULL } OR EXISTS { MATCH (f:Fact) WHERE f.tenant = row.tenant AND f.id IS NOT NULL } AS searched
 SET t.sealing = row.sealing, t.keyed = CASE WHEN searched THEN coalesce(t.keyed, false) ELSE row.sealing END

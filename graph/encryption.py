@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from ..errors import Conflict, Unavailable
+from ..errors import Conflict, NotFound, Unavailable
 from . import tags
 from .access import Access
 from .changes import Change, Entry, Results, Settled, Step, answered, content_hash
@@ -68,6 +68,8 @@ async def set_encryption(writer: Writer, access: Access, *, enabled: bool) -> No
     row: Row = {"tenant": access.tenant, "sealing": enabled}
 
     def settle(results: Results) -> Settled:
+        if not results[0]:
+            raise NotFound("there is no such tenant")
         before = bool(results[0][0]["before"])
         entries = (Entry("encryption.switch", ENCRYPTION, content_hash(before), content_hash(enabled)),) if before != enabled else ()
         return Settled(None, entries)

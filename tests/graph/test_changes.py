@@ -23,12 +23,14 @@ from cairn.graph.contents import apply, ensure_contents, find_contents, read_nam
 from cairn.graph.database import Database
 from cairn.graph.derivations import Derivation, Extension, derive, extend
 from cairn.graph.duplicates import Likeness, assign
+from cairn.graph.encryption import rotate_tenant, set_encryption
+from cairn.graph.erasing import erase_agent
 from cairn.graph.expiry import Expired, remove_expired
 from cairn.graph.facts import list_facts
 from cairn.graph.feedback import give_feedback
 from cairn.graph.imports import Import, Status, create_import, finish_import
 from cairn.graph.instants import now
-from cairn.graph.keyring import index_of
+from cairn.graph.keyring import agent_subject, index_of
 from cairn.graph.keys import list_keys, make_key, revoke_key, store_first_key, store_key
 from cairn.graph.ledger import LedgerEntry, list_entries
 from cairn.graph.locals import identify, local_entity
@@ -56,6 +58,9 @@ HELD = {"touchedAt", "heldAt", "policyLock", "catalogVersion"}
 """Properties that a statement sets to hold a node, or that count what other nodes tell."""
 
 WALKED = {
+    "encryption._apply",
+    "encryption.set_encryption",
+    "erasing._change",
     "agents.register_agent", "asserting.assert_fact", "asserting.retract_fact", "consolidations.switch", "contents.prepare",
     "contents.ensure_contents", "derivations._write", "duplicates.assign", "expiry.remove_expired", "feedback.give_feedback",
     "imports._change", "keys.revoke_key", "keys.store_first_key", "keys.store_key", "locals._same", "models._choice",
@@ -65,6 +70,8 @@ WALKED = {
     "supersessions.supersede", "tenants.create_tenant",
 }  # fmt: skip
 BOOKKEEPING = {
+    "encryption._mastered",
+    "keyring._change",
     "communities._apply", "communities._show", "consolidations._change", "expiry.remove_requests", "keys.touch_key", "models.keep_drift",
     "models.keep_examples",
     "refreshes.claim", "refreshes.move", "relinking.finish", "remembering._forgotten_before", "vectors._pass", "vectors.mend",
@@ -193,6 +200,20 @@ async def test_memories_feedback_and_facts(walk: Walk) -> None:
     assert (await verify(database, access.tenant)).problem is None
 
 
+async def test_encryption(walk: Walk) -> None:
+    writer, access = walk.writer, walk.access
+    await walk.does(set_encryption(writer, access, enabled=False))
+    await create_tenant(writer, access.tenant, ())
+    await register_agent(writer, access, "ada", "Ada", ["finish"])
+    await walk.does(set_encryption(writer, access, enabled=False), "encryption.switch")
+    await walk.does(set_encryption(writer, access, enabled=False))
+    await walk.does(set_encryption(writer, access, enabled=True), "encryption.switch")
+    await walk.does(rotate_tenant(writer, access), "encryption.rotate")
+    await walk.does(erase_agent(writer, access, "ada"), "subject.erase", "agent.erase")
+    await walk.does(erase_agent(writer, access, "ada"), "subject.erase")
+    assert (await verify(walk.database, access.tenant)).problem is None
+
+
 async def test_consolidation(walk: Walk) -> None:
     writer, database, access = walk.writer, walk.database, walk.access
     await register_agent(writer, access, "ada", "Ada")
@@ -204,10 +225,10 @@ async def test_consolidation(walk: Walk) -> None:
     alike = Likeness(two.id, scope, "digest", one.id, 0.9)
     await walk.does(assign(writer, tenant, [alike, replace(alike, id="gone")], later), "memory.compare")
     await walk.does(assign(writer, tenant, [replace(alike, scope="public"), replace(alike, first="gone")], later))
-    await walk.does(supersede(writer, tenant, [Supersession(one.id, scope, two.id, "later")], later), "memory.supersede")
-    await walk.does(supersede(writer, tenant, [Supersession(one.id, "public", two.id, "later")], later))
+    await walk.does(supersede(writer, tenant, [Supersession(one.id, scope, two.id, "later", "ada")], later), "memory.supersede")
+    await walk.does(supersede(writer, tenant, [Supersession(one.id, "public", two.id, "later", "ada")], later))
     learnt = replace(one, id=new_id(), kind=Kind.SEMANTIC, session=None, hash="")
-    made = Derivation(replace(learnt, hash=memory_hash(learnt)), one.id, (one.id, two.id))
+    made = Derivation(replace(learnt, hash=memory_hash(learnt)), one.id, (one.id, two.id), agent_subject("ada"))
     await walk.does(derive(writer, tenant, [made]), "memory.derive")
     await walk.does(derive(writer, tenant, [replace(made, memory=replace(made.memory, id=new_id()))]))
     await walk.does(extend(writer, tenant, [Extension(learnt.id, scope, (three.id,))], later), "memory.extend")
