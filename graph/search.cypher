@@ -5,7 +5,7 @@ OPTIONAL MATCH (m:RankingModel {tenant: $tenant, version: t.modelVersion})
 RETURN coalesce(a.goals, []) AS goals, m.version AS version, m.names AS names, m.weights AS weights;
 
 // search_candidates: readable memories near a question by terms, meaning, entities, facts that rest on them, or heading; of those by terms also the neighbours in
-// the session. A list a column, instants as milliseconds and vectors as sketches: reading rows, date-times and long lists takes longer than finding them
+// the session. A list a column, and what few have with its id: reading rows takes longer than finding them. What does not change is in their profiles
 CALL () {
   WITH 1 AS one WHERE $terms <> ''
   CALL db.index.fulltext.queryNodes('memory_terms', $terms, {limit: $breadth}) YIELD node AS m
@@ -73,13 +73,10 @@ CALL (m, shared, worded) {
 WITH c AS m, sum(part) AS shared
 WITH m, shared,
      CASE WHEN $sessions THEN head(COLLECT { MATCH (m)-[:NEXT]->(n:Memory) WHERE n.scope IN $scopes RETURN n.id }) END AS next,
-     COLLECT { MATCH (m)<-[:USEFUL]-(f:Feedback) WHERE f.agent = $agent RETURN [f.key, f.query] ORDER BY f.at DESC LIMIT 20 } AS asked
-RETURN collect(m.id) AS ids, collect(coalesce(m.terms, '')) AS terms, collect(coalesce(m.heading, '')) AS headings,
-       collect(coalesce(m.traits, [])) AS traits, collect(coalesce(m.speaker, '')) AS speakers, collect(coalesce(m.session, '')) AS sessions,
-       collect(coalesce(m.speakerKey, m.id)) AS speakerKeys,
-       collect(coalesce(next, '')) AS following, collect(coalesce(m.strength, m.importance)) AS importance,
-       collect(m.occurredAt.epochMillis) AS occurred, collect(m.supersededAt IS NOT NULL) AS superseded, collect(shared) AS shared,
-       collect(CASE WHEN $compared THEN coalesce(m.memory_sketch, m.memory_vector, '') ELSE '' END) AS vectors,
-       collect(asked) AS asked, collect(COUNT { (m)<-[:USEFUL]-() }) AS used, min(m.expiresAt.epochMillis) AS expires,
-       collect(($kinds IS NULL OR m.kind IN $kinds) AND ($after IS NULL OR m.occurredAt >= $after)
-               AND ($before IS NULL OR m.occurredAt < $before)) AS eligible;
+     COLLECT { MATCH (m)<-[:USEFUL]-(f:Feedback) WHERE f.agent = $agent RETURN [f.key, f.query] ORDER BY f.at DESC LIMIT 20 } AS asked,
+     COUNT { (m)<-[:USEFUL]-() } AS used
+RETURN collect(m.id) AS ids, collect(coalesce(next, '')) AS following, collect(coalesce(m.strength, m.importance)) AS importance,
+       collect(CASE WHEN m.supersededAt IS NOT NULL THEN m.id END) AS superseded, collect(CASE WHEN shared > 0 THEN [m.id, shared] END) AS shared,
+       collect(CASE WHEN asked <> [] THEN [m.id, asked] END) AS asked, collect(CASE WHEN used > 0 THEN [m.id, used] END) AS used,
+       collect(CASE WHEN NOT (($kinds IS NULL OR m.kind IN $kinds) AND ($after IS NULL OR m.occurredAt >= $after)
+                              AND ($before IS NULL OR m.occurredAt < $before)) THEN m.id END) AS leftOut;

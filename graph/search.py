@@ -5,7 +5,7 @@ Tenant and scopes are filtered inside the indexes, so that what is not readable 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
@@ -22,17 +22,13 @@ from .instants import now
 from .keyring import index_of
 from .memories import Kind
 from .names import agent_scope, key
-from .sealing import Sealed, opened
-from .searchable import Index
+from .profiles import Hashes, Profile, Space, profiles
+from .sealing import opened
 from .statements import load
-from .traits import TRAITS
-from .vectors import SLOT_A, SLOT_B, Slot, cosines
+from .vectors import SLOT_A, SLOT_B, Slot
 
 _CYPHER = load("search")
-_CANDIDATES = {
-    slot: _CYPHER["search_candidates"].naming(memory_embedding=slot.index, memory_vector=slot.key, memory_sketch=slot.sketch)
-    for slot in (SLOT_A, SLOT_B)
-}
+_CANDIDATES = {slot: _CYPHER["search_candidates"].naming(memory_embedding=slot.index) for slot in (SLOT_A, SLOT_B)}
 BREADTH = 100
 """Memories that the full-text index is asked for; the vector index half of it. More hardly find more, and cost."""
 _CLAUSES = 900
@@ -46,7 +42,7 @@ class Question:
     """What is looked for: terms of the analyser, an embedding, keys of the entities it names, embeddings of goals, and filters.
 
     Terms and headings are as they are stored: keyed by the tenant's index.
-    `agent` is who asks. `slot` is the set of vectors that the embedding's embedder wrote.
+    `agent` is who asks. `slot` is the set of vectors that the embedding's `embedder` wrote.
     `headings` are terms that a memory's heading may have; with them nothing else is searched.
     """
 
@@ -61,12 +57,13 @@ class Question:
     before: datetime | None = None
     headings: tuple[str, ...] = ()
     slot: Slot = SLOT_A
+    embedder: str = ""
 
 
 class Candidate(NamedTuple):
-    """A memory with what recall measures: its terms and its heading's, joined by spaces; its traits; when it `occurred`, in
-    milliseconds since 1970; the cosine to the question and to the nearest goal (-1 to 1); how near the entities it mentions are to
-    those of the question; the id of the next in its session.
+    """A memory with what recall measures: its terms and its heading's, joined by spaces, and the terms' hashes; its traits; when it
+    `occurred`, in milliseconds since 1970; the cosine to the question and to the nearest goal (-1 to 1); how near the entities it
+    mentions are to those of the question; the id of the next in its session.
 
     `asked` are questions of the same agent that it was useful for (none for who may not read that agent's scope), `used` is how often
     anybody found it so. `eligible` is False for a neighbour that the question's filters leave out. What is hidden from the caller is
@@ -77,6 +74,7 @@ class Candidate(NamedTuple):
 
     id: str
     terms: str
+    words: Hashes
     heading: str
     traits: tuple[str, ...]
     speaker: str | None
@@ -120,14 +118,15 @@ async def candidates(database: Database, access: Access, question: Question, bre
         collect_graphs(access.tenant, access.graphs)
     index = await index_of(database, access.tenant)
     nearest = None if question.embedding is None or question.headings else index.rotate([question.embedding])[0]
-    opening = _Opening(access)
+    compared = question.embedding is not None or bool(question.goals)
+    space = Space(question.slot, question.embedder if compared else None)
     found: dict[str, Candidate] = {}
     for scopes in _chunks(searched(access.scopes, question)):
         parameters = _parameters(access, question, scopes, breadth) | {"nearest": nearest}
         (row,) = await database.read_stored(_CANDIDATES[question.slot], parameters)
-        tags.collect_until(None if row["expires"] is None else _instant(row["expires"]))
-        await opening.open(database, row)
-        found.update(zip(row["ids"], _found(row, access, question, index), strict=True))
+        known = await profiles(database, access, space, index, row["ids"])
+        asked = await _asked(database, access.tenant, row["asked"])
+        found.update((one.id, one) for one in _found(row, known, asked, access, question))
     return [found[id] for id in sorted(found)]
 
 
@@ -149,7 +148,6 @@ def _parameters(access: Access, question: Question, scopes: Sequence[str], bread
         "sessions": "Memory.session" not in access.hidden_fields,
         "terms": "" if headed else lucene_query(access.tenant, scopes, "terms", question.terms),
         "headings": lucene_query(access.tenant, scopes, "heading", question.headings),
-        "compared": question.embedding is not None or bool(question.goals),
         "resources": [] if headed else list(question.resources),
         "breadth": breadth,
         "nearby": max(1, breadth // 2),
@@ -160,73 +158,55 @@ def _parameters(access: Access, question: Question, scopes: Sequence[str], bread
     }
 
 
-class _Opening:
-    """Opens what the columns of answers are stored with: each question and each speaker once, by what they are found by."""
-
-    def __init__(self, access: Access) -> None:
-        self._tenant = access.tenant
-        self._shows_speakers = "Memory.speaker" not in access.hidden_fields
-        self._speakers: dict[str, str] = {}
-        self._asked: dict[str, str] = {}
-
-    async def open(self, database: Database, row: Row) -> None:
-        """Put opened values into the columns `speakers` and `asked`."""
-        sealed: dict[str, tuple[str, bytes]] = {}
-        if self._shows_speakers:
-            for id, speaker, name in zip(row["ids"], row["speakers"], row["speakerKeys"], strict=True):
-                if isinstance(speaker, bytes) and name not in self._speakers:
-                    sealed.setdefault(name, (id, speaker))
-        asked: dict[str, Any] = {name: query for one in row["asked"] for name, query in one if name not in self._asked}
-        values = [raw for _, raw in sealed.values()] + [query for query in asked.values() if isinstance(query, bytes)]
-        keys = await database.keys_of(values) if values else dict[bytes, Sealed]()
-        for name, (id, raw) in sealed.items():
-            self._speakers[name] = opened(keys.get(raw, raw), "Memory", id, "speaker", self._tenant) or ""
-        for name, query in asked.items():
-            stored = keys.get(query, query) if isinstance(query, bytes) else query
-            self._asked[name] = opened(stored, "Feedback", name, "query", self._tenant) or ""
-        known = self._speakers
-        row["speakers"] = [
-            known.get(name, "") if isinstance(speaker, bytes) else speaker
-            for speaker, name in zip(row["speakers"], row["speakerKeys"], strict=True)
-        ]
-        row["asked"] = [[self._asked[name] for name, _ in one] for one in row["asked"]]
+async def _asked(database: Database, tenant: str, stored: Sequence[Any]) -> dict[str, tuple[str, ...]]:
+    """The questions that each memory was useful for, by its id; each opened once."""
+    if not stored:
+        return {}
+    questions: dict[str, Any] = {name: query for _, some in stored for name, query in some}
+    keys = await database.keys_of([query for query in questions.values() if isinstance(query, bytes)])
+    known = {
+        name: opened(keys.get(query, query) if isinstance(query, bytes) else query, "Feedback", name, "query", tenant) or ""
+        for name, query in questions.items()
+    }
+    return {id: tuple(known[name] for name, _ in some) for id, some in stored}
 
 
-def _found(row: Row, access: Access, question: Question, index: Index) -> Iterator[Candidate]:
-    """The candidates in the columns of an answer."""
-    named = {index.token(trait): trait for trait in TRAITS}
+def _found(
+    row: Row, known: Mapping[str, Profile], asked: Mapping[str, tuple[str, ...]], access: Access, question: Question
+) -> Iterator[Candidate]:
+    """The candidates in the columns of an answer. Tells `tags` of the first that expires."""
     hidden = access.hidden_fields
-    shown = hidden.isdisjoint({"Memory.speaker", "Memory.session"})
-    nothing = [None] * len(row["ids"])
-    near, goals = _nearness(row["vectors"], question, index)
-    return map(
-        Candidate,
-        row["ids"],
-        row["terms"],
-        row["headings"],
-        [tuple(named[trait] for trait in traits if trait in named) for traits in row["traits"]],
-        nothing if "Memory.speaker" in hidden else [speaker or None for speaker in row["speakers"]],
-        nothing if "Memory.session" in hidden else [session or None for session in row["sessions"]],
-        [following or None for following in row["following"]],
-        row["importance"],
-        row["occurred"],
-        row["superseded"] if shown else [False] * len(nothing),
-        near,
-        goals,
-        row["shared"],
-        map(tuple, row["asked"]),
-        row["used"],
-        row["eligible"],
-    )
+    speakers, sessions = "Memory.speaker" not in hidden, "Memory.session" not in hidden
+    superseded = frozenset[str](row["superseded"] if speakers and sessions else ())
+    left_out, shared, used = frozenset[str](row["leftOut"]), dict[str, float](row["shared"]), dict[str, int](row["used"])
+    rows = [
+        (id, known[id], following, importance)
+        for id, following, importance in zip(row["ids"], row["following"], row["importance"], strict=True)
+        if id in known
+    ]
+    expires = [profile.expires for _, profile, _, _ in rows if profile.expires is not None]
+    tags.collect_until(_instant(min(expires)) if expires else None)
+    near, goals = _nearness([profile for _, profile, _, _ in rows], question)
+    for (id, profile, following, importance), cosine, goal in zip(rows, near, goals, strict=True):
+        yield Candidate(
+            id, profile.terms, profile.words, profile.heading, profile.traits,
+            profile.speaker if speakers else None, profile.session if sessions else None, following or None,
+            importance, profile.occurred, id in superseded, cosine, goal, shared.get(id, 0.0), asked.get(id, ()), used.get(id, 0),
+            id not in left_out,
+        )  # fmt: skip
 
 
-def _nearness(vectors: Sequence[bytes | Sequence[float]], question: Question, index: Index) -> tuple[list[float], list[float]]:
-    """How near stored vectors are to the question and to the nearest goal; 0 where it has none."""
+def _nearness(known: Sequence[Profile], question: Question) -> tuple[list[float], list[float]]:
+    """The cosines of memories to the question and to the nearest goal; 0 where there is nothing to compare."""
     asked = [] if question.embedding is None else [question.embedding]
-    none = [0.0] * len(vectors)
-    if not vectors or not (asked or question.goals):
+    none = [0.0] * len(known)
+    if not known or not (asked or question.goals):
         return none, none
-    columns = cosines(index.near(vectors), [*asked, *question.goals])
+    wanted = np.asarray([*asked, *question.goals], dtype=np.float32)
+    lengths = np.linalg.norm(wanted, axis=1, keepdims=True)
+    nothing = np.zeros(wanted.shape[1], dtype=np.float32)
+    rows = np.array([one.vector if len(one.vector) == len(nothing) else nothing for one in known])
+    columns = (rows @ (wanted / np.where(lengths == 0, np.inf, lengths)).T).astype(np.float64).round(6)
     goals = np.maximum(0.0, columns[:, len(asked) :].max(axis=1)).tolist() if question.goals else none
     return columns[:, 0].tolist() if asked else none, goals
 

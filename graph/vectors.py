@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, cast
+from typing import Literal
 
 import numpy as np
 from neo4j import AsyncManagedTransaction
-from numpy.typing import NDArray
 
 from ..errors import Conflict, Internal
 from .changes import Change, Results, Settled, Step
@@ -268,20 +267,3 @@ def sketch(vector: Sequence[float]) -> bytes:
     values = np.asarray(vector, dtype=np.float64)
     longest = float(np.abs(values).max(initial=0.0)) or 1.0
     return np.rint(values * (127.0 / longest)).astype(np.int8).tobytes()
-
-
-def cosines(kept: Sequence[bytes | Sequence[float]], wanted: Sequence[Sequence[float]]) -> NDArray[np.float64]:
-    """The cosine of each of `kept`, sketches or whole vectors, to each of `wanted` (a column each); 0 where there is nothing to compare."""
-    others = np.asarray(wanted, dtype=np.float64)
-    dimensions = others.shape[1]
-    if set(map(type, kept)) == {bytes} and set(map(len, kept)) == {dimensions}:
-        rows = np.frombuffer(b"".join(cast("Sequence[bytes]", kept)), dtype=np.int8).reshape(len(kept), dimensions).astype(np.float64)
-    else:
-        rows = np.zeros((len(kept), dimensions))
-        for at, one in enumerate(kept):
-            if len(one) == dimensions:
-                rows[at] = np.frombuffer(one, dtype=np.int8) if isinstance(one, bytes) else one
-    lengths = np.sqrt(np.einsum("ij,ij->i", rows, rows))[:, None] * np.linalg.norm(others, axis=1)
-    lengths[lengths == 0] = np.inf
-    near: NDArray[np.float64] = rows @ others.T / lengths
-    return near.round(9)

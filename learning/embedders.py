@@ -30,6 +30,7 @@ class Asked:
     """Texts as the embedder sees them that serves recall, and the set of vectors it wrote."""
 
     slot: Slot
+    embedder: str
     vectors: list[list[float]]
 
 
@@ -117,7 +118,7 @@ class Embedders:
         """
         slots = await self.slots()
         vectors = await self._embed(slots.serving, texts)
-        return None if vectors is None else Asked(slots.slot, vectors)
+        return None if vectors is None else Asked(slots.slot, slots.serving.name, vectors)
 
     async def memories(self, texts: Sequence[str]) -> list[Vectors]:
         """For each text its vectors by the names of the embedders that are in use; none for an empty text.

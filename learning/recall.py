@@ -155,6 +155,7 @@ async def _question(embedders: Embedders, request: RecallRequest, own: Sequence[
         terms=tuple(index.tokens(dict.fromkeys(search_terms(request.query))))[:_TERMS],
         embedding=None if embedding is None else tuple(embedding),
         slot=seen.slot if seen else SLOT_A,
+        embedder=seen.embedder if seen else "",
         resources=request.resources,
         goals=tuple(tuple(goal) for goal in nearest),
         scope=request.scope,

@@ -11,6 +11,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from ..graph.profiles import Hashes, hashed
+
 Vector = NDArray[np.float64]
 
 _K1, _B = 1.2, 0.75
@@ -19,13 +21,14 @@ PASSAGE = 60
 
 
 class Words:
-    """How often each of `terms` stands in each of `texts` (terms joined by spaces). One empty text is put behind them."""
+    """How often each of `terms` stands in each of `texts` (their words' hashes). One empty text is put behind them."""
 
-    def __init__(self, texts: Sequence[str], terms: Sequence[str]) -> None:
+    def __init__(self, texts: Sequence[Hashes], terms: Sequence[str]) -> None:
         self._terms = terms
         self._texts = texts
-        self.counts = np.vstack([_counted(texts, terms), np.zeros(len(terms))])
-        self.lengths = np.array([*(text.count(" ") + 1 if text else 0 for text in texts), 0], dtype=np.float64)
+        self._sought = hashed(terms)
+        self.lengths = np.array([*map(len, texts), 0], dtype=np.float64)
+        self.counts = np.vstack([_counted(texts, self._sought), np.zeros(len(terms))])
         self.rarity = rarity((self.counts > 0).sum(axis=0), len(texts))
 
     def scores(self) -> Vector:
@@ -39,16 +42,15 @@ class Words:
 
     def of_passages(self) -> Vector:
         """The BM25 of each text's best passage; of the whole where that is no longer than a passage."""
-        long = np.flatnonzero(self.lengths[:-1] > PASSAGE)
-        rows, parts = list[int](), list[list[str]]()
-        for row in long.tolist():
-            words = self._texts[row].split()
+        short = np.flatnonzero(self.lengths[:-1] <= PASSAGE)
+        rows, parts = list[int](), list[Hashes]()
+        for row in np.flatnonzero(self.lengths[:-1] > PASSAGE).tolist():
+            words = self._texts[row]
             for start in range(0, len(words) - PASSAGE // 2, PASSAGE // 2):
                 rows.append(row)
                 parts.append(words[start : start + PASSAGE])
-        short = np.flatnonzero(self.lengths[:-1] <= PASSAGE)
         places = np.concatenate([short, np.array(rows, dtype=np.intp)])
-        counts = np.vstack([self.counts[short], _counted([" ".join(part) for part in parts], self._terms)])
+        counts = np.vstack([self.counts[short], _counted(parts, self._sought)])
         lengths = np.concatenate([self.lengths[short], np.array([len(part) for part in parts], dtype=np.float64)])
         best = np.zeros(len(self._texts))
         if len(places):
@@ -70,19 +72,17 @@ class Words:
         return (counts / (counts + norm[:, None] + 1e-12)) @ self.rarity
 
 
-def _counted(texts: Sequence[str], terms: Sequence[str]) -> Vector:
-    """How often each of `terms` stands in each of `texts`. One search through all of them for each term: most texts have few."""
-    whole = f" {'  '.join(texts)} "
-    ends = np.cumsum([len(text) + 2 for text in texts])
-    counts = np.zeros((len(texts), len(terms)))
-    for column, term in enumerate(terms):
-        found, sought, step = list[int](), f" {term} ", len(term) + 1
-        at = whole.find(sought)
-        while at >= 0:
-            found.append(at)
-            at = whole.find(sought, at + step)
-        if found:
-            counts[:, column] = np.bincount(np.searchsorted(ends, found, side="right"), minlength=len(texts))
+def _counted(texts: Sequence[Hashes], sought: Hashes) -> Vector:
+    """How often each of `sought` stands in each of `texts`."""
+    counts = np.zeros((len(texts), len(sought)))
+    if not texts or not len(sought):
+        return counts
+    words = np.concatenate(texts)
+    order = np.argsort(sought)
+    places = order[np.minimum(np.searchsorted(sought, words, sorter=order), len(sought) - 1)]
+    hits = np.flatnonzero(sought[places] == words)
+    owners = np.repeat(np.arange(len(texts)), [len(text) for text in texts])
+    np.add.at(counts, (owners[hits], places[hits]), 1.0)
     return counts
 
 

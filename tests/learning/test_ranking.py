@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cairn.graph.analysis import terms
+from cairn.graph.profiles import hashed
 from cairn.graph.search import Candidate
 from cairn.graph.traits import traits
 from cairn.learning.bridging import bridge, steps
@@ -29,7 +30,8 @@ def one(id: str, text: str, **values: Any) -> Candidate:
         "session": None, "next": None, "importance": 0.5, "occurred": MILLISECONDS, "superseded": False, "cosine": 0.0, "goals": 0.0,
         "shared": 0.0, "asked": (), "used": 0, "eligible": True,
     }  # fmt: skip
-    return Candidate(**(known | values))
+    known |= values
+    return Candidate(**known, words=hashed(known["terms"].split()))
 
 
 def asked(text: str, session: str | None = None) -> Asked:
@@ -58,7 +60,7 @@ def test_an_answer_is_found_by_the_question_that_came_before_it() -> None:
 
 def test_a_long_text_is_scored_by_its_best_passage() -> None:
     filler = "the gull the gull went over the wall and back again " * 60
-    words = Words([" ".join(terms(f"{filler} eelgrass meadow {filler}")), " ".join(terms("eelgrass meadow"))], ["eelgrass", "meadow"])
+    words = Words([hashed(terms(f"{filler} eelgrass meadow {filler}")), hashed(terms("eelgrass meadow"))], ["eelgrass", "meadow"])
     whole, passage = words.scores(), words.of_passages()
     assert passage[0] / passage[1] > 1.2 * whole[0] / whole[1]
 
@@ -133,6 +135,6 @@ def test_the_ranking_is_deterministic_finite_and_explained(found: list[str], que
 
 @given(st.lists(st.lists(st.sampled_from(["a", "ab", "b", "ba"])), max_size=6), st.lists(st.sampled_from(["a", "ab", "c"]), unique=True))
 def test_words_are_counted_whole(texts: list[list[str]], sought: list[str]) -> None:
-    words = Words([" ".join(text) for text in texts], sought)
+    words = Words([hashed(text) for text in texts], sought)
     assert words.counts[:-1].tolist() == [[text.count(term) for term in sought] for text in texts]
     assert words.lengths[:-1].tolist() == [len(text) for text in texts]
