@@ -4,75 +4,23 @@ from __future__ import annotations
 
 import json
 import logging
-import re
 import sys
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any, TypeVar
 
-import anyio
 import click
-from pydantic import ValidationError
-from pydantic_settings import SettingsError
-from rich.console import Console
 
 from .. import __version__
 from ..errors import CairnError
 from ..graph.names import new_id
-from ..graph.progress import Report, shown
+from ..graph.progress import shown
 from ..settings import Settings
 from .client import Client, open_client
+from .console import err, out, run, settings, show, tell_first_key, with_client, with_progress
+from .ledger_commands import ledger, verify, witness
 from .operations import operation
 from .presence import running_url
-
-T = TypeVar("T")
-out = Console()
-err = Console(stderr=True)
-
-
-def settings(**overrides: Any) -> Settings:
-    """The settings from the environment, with what the command line says. Exits with 2 and plain words when one is wrong."""
-    try:
-        return Settings(**{name: value for name, value in overrides.items() if value is not None})
-    except ValidationError as error:
-        for problem in error.errors():
-            name = "CAIRN_" + "_".join(str(part) for part in problem["loc"]).upper()
-            err.print(f"{name}: {problem['msg']}", highlight=False, markup=False)
-        sys.exit(2)
-    except SettingsError as error:
-        field = re.search(r'field "(\w+)"', str(error))
-        name = f"CAIRN_{field[1].upper()}" if field else "a setting"
-        err.print(f'{name} must be a JSON list, such as ["/data", "/srv/rdf"]', highlight=False, markup=False)
-        sys.exit(2)
-
-
-def run(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
-    """Run `work`; an error on purpose ends the process with 1 and its message, Ctrl-C with 130."""
-    try:
-        return anyio.run(work, backend_options={"use_uvloop": sys.platform != "win32"})
-    except CairnError as error:
-        err.print(error.message, highlight=False, markup=False, style="red")
-        sys.exit(1)
-    except KeyboardInterrupt:
-        sys.exit(130)
-
-
-def with_client(work: Callable[[Client], Awaitable[T]]) -> T:
-    """Run `work` with a client for this data directory's Cairn."""
-
-    async def go() -> T:
-        with shown(err) as report:
-            async with open_client(settings(), report, _tell_first_key) as client:
-                return await work(client)
-
-    return run(go)
-
-
-def show(value: Any) -> None:
-    """Print JSON: coloured at a terminal, plain otherwise."""
-    text = json.dumps(value, indent=2, ensure_ascii=False)
-    out.print_json(text) if out.is_terminal else click.echo(text)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -113,13 +61,8 @@ def up(host: str | None, port: int | None, workers: int) -> None:
 
 def _ready(url: str, first_key: str | None) -> None:
     if first_key is not None:
-        _tell_first_key(first_key, err=False)
+        tell_first_key(first_key, err=False)
     click.echo(f"Cairn is ready: {url}/graphql")
-
-
-def _tell_first_key(key: str, *, err: bool = True) -> None:
-    """On the error output unless told otherwise, so that what a command answers stays what it is."""
-    click.echo(f"The first administrator's API key, shown only now: {key}", err=err)
 
 
 @main.command()
@@ -153,7 +96,7 @@ def demo(once: bool) -> None:
             else:
                 running = None
             if running is not None and running.cairn.first_key is not None:
-                _tell_first_key(running.cairn.first_key)
+                tell_first_key(running.cairn.first_key)
             await play(await stack.enter_async_context(open_client(chosen)), out)
             if stay and running is not None:
                 out.print("Cairn stays up until Ctrl-C.")
@@ -320,22 +263,6 @@ def key_revoke(id: str) -> None:
 
 
 @main.command()
-@click.option("--export", "export_file", type=click.Path(dir_okay=False, path_type=Path), help="Verify this export, offline, instead.")
-@click.option("--key", "verifier_key", help="The public key that the export's checkpoint must be signed with.")
-def verify(export_file: Path | None, verifier_key: str | None) -> None:
-    """Verify the ledger and the graph against it. Exit code 0, or 1 with the first thing that does not hold."""
-    from .verifying import verify_exported, verify_running
-
-    async def go() -> bool:
-        if export_file is not None:
-            return verify_exported(export_file, verifier_key)
-        with shown(err) as report:
-            return await verify_running(settings(), report)
-
-    sys.exit(0 if run(go) else 1)
-
-
-@main.command()
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 def backup(file: Path) -> None:
     """Back up the whole database, all tenants, into FILE.
@@ -346,7 +273,7 @@ def backup(file: Path) -> None:
     """
     from .backing_up import back_up_to
 
-    counts = _with_progress(lambda report: back_up_to(settings(), file, report))
+    counts = with_progress(lambda report: back_up_to(settings(), file, report))
     click.echo(f"{counts.nodes} nodes and {counts.relationships} relationships are in {file}")
 
 
@@ -356,16 +283,8 @@ def restore(file: Path) -> None:
     """Restore FILE, which `cairn backup` made, into an empty database. Exit code 1, and why, when it can't be done."""
     from .backing_up import restore_from
 
-    counts = _with_progress(lambda report: restore_from(settings(), file, report))
+    counts = with_progress(lambda report: restore_from(settings(), file, report))
     click.echo(f"{counts.nodes} nodes and {counts.relationships} relationships are restored; `cairn verify` checks them")
-
-
-def _with_progress(work: Callable[[Report], Coroutine[Any, Any, T]]) -> T:
-    async def go() -> T:
-        with shown(err) as report:
-            return await work(report)
-
-    return run(go)
 
 
 @main.command()
@@ -376,15 +295,5 @@ def doctor() -> None:
     sys.exit(run(lambda: examine(settings(), out)))
 
 
-@main.group()
-def ledger() -> None:
-    """Take the ledger along."""
-
-
-@ledger.command("export")
-@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="A file; standard output when left out.")
-def ledger_export(output: Path | None) -> None:
-    """Export the ledger with a signed checkpoint, for `cairn verify --export` anywhere."""
-    from .importing import download_to
-
-    with_client(lambda client: download_to(client, "/ledger/export", {}, output))
+for command in (verify, ledger, witness):
+    main.add_command(command)
