@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from ..errors import BadInput
 from .replay import Broken, Mark, Replay
-from .signing import ID_BYTES, Checkpoint, VerifierKey, open_signed, read_checkpoint, read_key, split_note
+from .signing import Checkpoint, VerifierKey, read_checkpoint, read_key, signers, split_note
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +47,12 @@ class Trust:
     def open(self, note: str, source: str) -> Checkpoint:
         """The checkpoint in a note. Raises Broken when it is not signed as it must be, or a known witness's cosignature does not hold."""
         try:
-            text = open_signed(note, self._keys)[0] if self._keys else split_note(note)[0]
+            text, signatures = split_note(note)
+            signed = [key for key, _ in signers(text, signatures, self._keys)]
+            cosigned = {key.name for key, _ in signers(text, signatures, self._witnesses)}
+            if self._keys and not signed:
+                raise BadInput(f"the note is not signed by {' or '.join(sorted({key.name for key in self._keys}))}")
             checkpoint = read_checkpoint(text)
-            signers = {(name, raw[:ID_BYTES]) for name, raw in split_note(note)[1]}
-            known = [key for key in self._witnesses if (key.name, key.id) in signers]
-            cosigned = {key.name for key, _ in open_signed(note, known)[1]} if known else set[str]()
         except BadInput as error:
             raise Broken(source, error.message) from None
         self.checkpoints += 1

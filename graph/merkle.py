@@ -53,19 +53,23 @@ class Frontier:
 
     def append(self, leaf: bytes, filled: list[Tile] | None = None) -> None:
         """Add one leaf hash. The roots of the tiles that it fills go to the end of `filled`."""
-        self.append_subtree(leaf, 0, filled)
+        if self.size & 1:
+            self.append_subtree(leaf, 0, filled)
+        else:
+            self.hashes.append(leaf)
+            self.size += 1
 
     def append_subtree(self, subtree: bytes, height: int, filled: list[Tile] | None = None) -> None:
         """Add 2^`height` leaves at once by the root over them; `size` must be a multiple of that."""
-        bits, current, size = self.size >> height, subtree, self.size + (1 << height)
+        hashes, current = self.hashes, subtree
+        bits, self.size = self.size >> height, self.size + (1 << height)
         while bits & 1:
-            current = sha256(b"\x01" + self.hashes.pop() + current).digest()
+            current = sha256(b"\x01" + hashes.pop() + current).digest()
             bits >>= 1
             height += 1
-            if filled is not None and height % TILE_HEIGHT == 0:
+            if filled is not None and not height % TILE_HEIGHT:
                 filled.append(Tile(height // TILE_HEIGHT - 1, bits, current))
-        self.hashes.append(current)
-        self.size = size
+        hashes.append(current)
 
     def root(self) -> bytes:
         """The root of the tree; for no leaves the hash of the empty string."""

@@ -198,12 +198,17 @@ def open_signed(note: str, keys: Sequence[VerifierKey]) -> tuple[str, list[tuple
     Raises BadInput when it is malformed, when a signature of one of `keys` does not hold, or when none of them signed it.
     """
     text, signatures = split_note(note)
-    found = [
-        (key, key.verify(raw[ID_BYTES:], text)) for name, raw in signatures for key in keys if (name, raw[:ID_BYTES]) == (key.name, key.id)
-    ]
+    found = signers(text, signatures, keys)
     if not found:
         raise BadInput(f"the note is not signed by {' or '.join(sorted({key.name for key in keys})) or 'anyone known'}")
     return text, found
+
+
+def signers(text: str, signatures: Sequence[tuple[str, bytes]], keys: Sequence[VerifierKey]) -> list[tuple[VerifierKey, int]]:
+    """Which of `keys` made one of the signatures, and when. Raises BadInput when one that claims to be theirs does not hold."""
+    return [
+        (key, key.verify(raw[ID_BYTES:], text)) for name, raw in signatures for key in keys if name == key.name and raw[:ID_BYTES] == key.id
+    ]
 
 
 def read_checkpoint(text: str) -> Checkpoint:
