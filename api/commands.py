@@ -283,7 +283,9 @@ def restore(file: Path) -> None:
     """Restore FILE, which `cairn backup` made, into an empty database. Exit code 1, and why, when it can't be done."""
     from .backing_up import restore_from
 
-    counts = with_progress(lambda report: restore_from(settings(), file, report))
+    counts = with_progress(
+        lambda report: restore_from(settings(), file, report, lambda line: err.print(line, highlight=False, markup=False))
+    )
     click.echo(f"{counts.nodes} nodes and {counts.relationships} relationships are restored; `cairn verify` checks them")
 
 

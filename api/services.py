@@ -19,7 +19,7 @@ from ..graph.imports import Import
 from ..graph.keys import make_key, store_key
 from ..graph.migrations.runner import graph_name, migrate
 from ..graph.notary import Notary
-from ..graph.pledges import Pledges
+from ..graph.pledges import PLEDGES, Pledges
 from ..graph.progress import Progress, Report, silent
 from ..graph.servers import servers
 from ..graph.signing import open_signer
@@ -110,7 +110,7 @@ async def _open(
     imports.listeners.append(_imported(linker))
     await imports.recover()
     consolidator = _consolidate(stack, settings, database, writer)
-    notary = Notary(database, open_signer(settings.data_dir / "ledger.key"), Pledges(settings.data_dir / "ledger.pledges"))
+    notary = Notary(database, open_signer(settings.data_dir / "ledger.key"), Pledges(settings.data_dir / PLEDGES))
     anchors = choose_anchors(settings)
     _sign(stack, settings, database, writer, notary, anchors)
     services = Services(

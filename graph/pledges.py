@@ -13,6 +13,8 @@ from ..errors import Unavailable
 from .data_dir import write_private
 from .ledger import Head
 
+PLEDGES = "ledger.pledges"
+"""The file in the data directory."""
 _PATIENCE_SECONDS = 10.0
 
 
