@@ -15,6 +15,7 @@ from .. import __version__
 from ..errors import CairnError
 from ..graph.names import new_id
 from ..graph.progress import shown
+from ..policies.patterns import ACTIONS
 from ..settings import Settings
 from .client import Client, open_client
 from .console import err, out, run, settings, show, tell_first_key, with_client, with_progress
@@ -171,9 +172,13 @@ def schema() -> None:
 @click.option("--job", "jobs", multiple=True, help="One job, such as expiry; may be repeated. Those that are switched on when left out.")
 def consolidate(dry_run: bool, jobs: tuple[str, ...]) -> None:
     """Keep memories in order: link duplicates, derive knowledge, and so on. Exit code 1 when a job failed."""
+    from ..graph.consolidations import Job
     from .consolidating import consolidate_tenant
 
     wanted = [job.upper() for job in jobs] or None
+    for job in wanted or ():
+        if job not in Job.__members__:
+            raise click.BadParameter(f"there is no job {job.lower()!r}; there are {', '.join(Job.__members__).lower()}", param_hint="--job")
     sys.exit(0 if with_client(lambda client: consolidate_tenant(client, wanted, dry_run, out)) else 1)
 
 
@@ -185,9 +190,9 @@ def policy() -> None:
 @policy.command("check")
 @click.argument("principal")
 @click.argument("object")
-@click.argument("action")
+@click.argument("action", type=click.Choice(ACTIONS))
 def policy_check(principal: str, object: str, action: str) -> None:
-    """Whether PRINCIPAL may do ACTION to OBJECT, and the rule that decides. Exit code 0 for yes, 1 for no."""
+    """Whether PRINCIPAL may do ACTION to OBJECT, and the rule that decides. Exit code 0 for yes, 1 for no, 2 for no such action."""
     values = {"subject": principal, "object": object, "action": action}
     decision = with_client(lambda client: client.demand(operation("permitted"), values))["permitted"]
     click.echo(f"{'allowed' if decision['allowed'] else 'denied'}: {decision['rule'] or 'no rule matches, so no'}")

@@ -177,7 +177,7 @@ def _extract(stack: AsyncExitStack, extractor: Extractor | None, database: Datab
 
 def _relink(stack: AsyncExitStack, database: Database, writer: Writer, linker: Linker, accesses: Accesses) -> None:
     """Link old memories again in the background, whenever a tenant's names changed."""
-    relinker = Relinker(database, writer, linker, accesses.get)
+    relinker = Relinker(database, writer, linker, accesses.get, accesses.shared_graphs)
     linker.gazetteers.listeners.append(relinker.request)
     _in_background(stack, relinker.work(), "cairn-relinker")
 

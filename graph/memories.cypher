@@ -3,11 +3,11 @@ UNWIND $rows AS row
 MATCH (a:Agent {key: row.agentKey})
 OPTIONAL MATCH (v:VectorSlots {id: 'memory'})
 CREATE (m:Memory)
-SET m = row.properties, m.embedding = row.vectors[v.nameA], m.embeddingB = row.vectors[v.nameB]
+SET m = row.properties, m.embedding = row.vectors[v.nameA], m.embeddingB = row.vectors[v.nameB],
+    m.occurredAt = datetime(row.occurredAt), m.recordedAt = datetime(row.recordedAt), m.expiresAt = datetime(row.expiresAt)
 CREATE (m)-[:REMEMBERED_BY]->(a)
 FOREACH (_ IN CASE WHEN m.text <> '' AND (v.nameA IS NOT NULL AND m.embedding IS NULL OR v.nameB IS NOT NULL AND m.embeddingB IS NULL) THEN [1] ELSE [] END |
-  SET m:Unembedded)
-RETURN row.i AS i;
+  SET m:Unembedded);
 
 // sessions_append: appends memories, in order, to the end of their session's chain
 UNWIND $rows AS row
@@ -29,8 +29,7 @@ FOREACH (n IN range(0, size(chain) - 1) |
   FOREACH (m IN chain[n..n + 1] | FOREACH (following IN chain[n + 1..n + 2] | CREATE (m)-[:NEXT]->(following))))
 FOREACH (last IN chain[-1..] | CREATE (s)-[:LAST]->(last))
 SET s.length = length + size(chain)
-DELETE l
-RETURN row.i AS i;
+DELETE l;
 
 // memories_by_id: readable memories that have not expired, by their ids
 UNWIND $ids AS id

@@ -10,13 +10,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 from ..errors import BadInput, Unauthenticated, Unavailable
 from ..graph.access import Access, Decision
 from ..graph.database import Database
+from ..graph.keys import principals_with_keys
 from ..graph.rules import load_rules
 from ..graph.tenants import Catalog, read_catalog, read_versions
 from .compiler import compile_access
@@ -27,6 +28,7 @@ from .ruleset import RuleSet
 log = logging.getLogger("cairn.policies")
 T = TypeVar("T")
 MAX_TENANTS = 1_000
+_STRANGER = "somebody-whom-no-rule-names"
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +106,19 @@ class Accesses:
             log.error("the compiled rules and Casbin disagree: tenant %r, principal %r, %r %r", tenant, principal, action, object)
             return Decision(allowed=False, rule=judged.rule if decision.allowed else decision.rule)
         return decision
+
+    async def shared_graphs(self, tenant: str, scope: str, others: Iterable[str] = ()) -> frozenset[int]:
+        """The numbers of the graphs that every reader of the memories in `scope` may read.
+
+        Looked at are all whom a rule or a working API key names, roles as well, `others`, and somebody whom none of them names.
+        Raises like `get`.
+        """
+        known = await self._known(tenant, _now() - self._staleness)
+        rules = known.rules.value
+        keyed = await principals_with_keys(self.database, tenant)
+        names = {*rules.roles, *rules.roles_of, *keyed, *others, _STRANGER}
+        readers = [access for access in (self._access(known, name) for name in names) if scope in access.scopes]
+        return frozenset[int]().union(*(access.graphs for access in readers[:1])).intersection(*(access.graphs for access in readers[1:]))
 
     def adopt(self, rules: RuleSet) -> None:
         """Take over rules that this replica just committed on top of those it knew, without reading them back."""

@@ -20,6 +20,7 @@ from ..importers import text as texts
 from .agents import Agent, load_agent
 from .connections import Connection, connect
 from .context import Info
+from .inputs import flat
 from .scalars import JSON
 
 if TYPE_CHECKING:
@@ -161,6 +162,7 @@ class MemoryFilter:
         )  # fmt: skip
 
 
+@flat
 @strawberry.input(description="Something to remember.")
 class RememberInput:
     agent: strawberry.ID = strawberry.field(description="Who remembers.")

@@ -13,8 +13,7 @@ from typing import Any
 import pytest
 
 import cairn.graph
-from cairn.errors import BadInput
-from cairn.errors import CairnError
+from cairn.errors import BadInput, CairnError
 from cairn.graph.access import Access
 from cairn.graph.agents import register_agent
 from cairn.graph.asserting import NewFact, assert_fact, retract_fact
@@ -35,7 +34,7 @@ from cairn.graph.ledger import LedgerEntry, list_entries
 from cairn.graph.locals import identify, local_entity
 from cairn.graph.memories import Kind, MemoryFilter, list_memories, memory_hash
 from cairn.graph.mentions import Mention, link_steps
-from cairn.graph.models import Trained, choose_model, keep_model
+from cairn.graph.models import Trained, choose_model, keep_model, roll_back
 from cairn.graph.names import new_id
 from cairn.graph.rdf import subject
 from cairn.graph.relinking import Standing, write_batch
@@ -58,7 +57,7 @@ HELD = {"touchedAt", "heldAt", "policyLock", "catalogVersion"}
 WALKED = {
     "agents.register_agent", "asserting.assert_fact", "asserting.retract_fact", "consolidations.switch", "contents.prepare",
     "contents.ensure_contents", "derivations._write", "duplicates.assign", "expiry.remove_expired", "feedback.give_feedback",
-    "imports._change", "keys.revoke_key", "keys.store_first_key", "keys.store_key", "locals._same", "models.choose_model",
+    "imports._change", "keys.revoke_key", "keys.store_first_key", "keys.store_key", "locals._same", "models._choice",
     "models.keep_model", "relinking.write_batch",
     "remembering.forget", "remembering.remember", "rules.apply_edit", "states.set_state", "strengths.keep_strengths",
     "supersessions.supersede", "tenants.create_tenant",
@@ -158,6 +157,9 @@ async def test_models(walk: Walk) -> None:
     await walk.does(choose_model(writer, access, 2, pinned=True, idempotency_key="k"))
     await walk.does(choose_model(writer, access, 0, pinned=False), "model.choose")
     await walk.does(choose_model(writer, access, 7, pinned=False))
+    await walk.does(choose_model(writer, access, 2, pinned=False), "model.choose")
+    await walk.does(roll_back(writer, walk.database, access, "back"), "model.pin")
+    await walk.does(roll_back(writer, walk.database, access, "back"))
     await walk.does(keep_model(writer, "no-such-tenant", trained))
 
 

@@ -85,6 +85,28 @@ async def test_new_scopes_and_graphs_become_readable(database: Database, accesse
     assert later.fingerprint != admin.fingerprint
 
 
+async def test_graphs_are_shared_by_all_who_read_a_scope(
+    database: Database, accesses: Accesses, administration: Administration, admin: Access
+) -> None:
+    tenant = admin.tenant
+    first, second, third = (hash((tenant, n)) % 2**48 for n in range(3))
+    await _run(database, _CATALOG, tenant=tenant, path="agent/ada", iri="http://g/1", number=first, kind="named")
+    await _run(database, _CATALOG, tenant=tenant, path="team/sea", iri="http://g/2", number=second, kind="named")
+    await _run(database, _CATALOG, tenant=tenant, path="public", iri="http://g/3", number=third, kind="named")
+    await administration.assign_role(admin, "ada", "agent")
+    await administration.assign_role(admin, "bob", "agent")
+    await administration.add_rule(admin, "bob", "graph:http://g/2", "read", "deny")
+    await accesses.refresh(tenant)
+    assert await accesses.shared_graphs(tenant, "agent/ada") == {first, second, third}
+    await administration.add_rule(admin, "bob", "memory:team/sea", "read", "allow")
+    await accesses.refresh(tenant)
+    assert await accesses.shared_graphs(tenant, "team/sea") == {first, third}
+    await administration.add_rule(admin, "everyone", "memory:team/sea", "read", "allow")
+    await accesses.refresh(tenant)
+    assert await accesses.shared_graphs(tenant, "team/sea") == frozenset()
+    assert await accesses.shared_graphs(tenant, "agent/ada") == {first, second, third}
+
+
 async def test_an_unknown_tenant_is_nobodys(accesses: Accesses, tenant: str) -> None:
     with pytest.raises(Unauthenticated):
         await accesses.get(tenant, "admin")
