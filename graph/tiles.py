@@ -75,7 +75,8 @@ async def _read(database: Database, tenant: str, wanted: Iterable[Span]) -> dict
             continue
         rows: list[Row] = [{"i": i, "level": s.level - 1, "start": s.start, "stop": s.stop} for i, s in enumerate(some)]
         for row in await database.read(_CYPHER[statement], {"tenant": tenant, "spans": rows}):
-            span = some[row["i"]]
+            number: int = row["i"]
+            span = some[number]
             stored: dict[int, str] = dict(row["hashes"])
             found[span] = [
                 bytes.fromhex(stored[place]) if place in stored else await _derive(database, tenant, span.level, place)

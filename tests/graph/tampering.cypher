@@ -160,3 +160,9 @@ MATCH (c:Checkpoint {tenant: $tenant}) SET c.note = split(c.note, '\n\n')[0] + '
 
 // cosignature_forged: puts a cosignature in place that the witness did not make
 MATCH (c:Checkpoint {tenant: $tenant}) SET c.cosignatures = [$line];
+
+// tile_forged: changes the root of a tile
+MATCH (t:LedgerTile {tenant: $tenant, level: 0, place: 0}) SET t.root = $root RETURN t.root AS root;
+
+// tiles_removed: removes all tiles, as in a ledger from before there were any
+MATCH (t:LedgerTile {tenant: $tenant}) DELETE t RETURN count(*) AS tiles;

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from neo4j import AsyncManagedTransaction
 
 from cairn.graph.access import Access
 from cairn.graph.changes import Change, Entry, Results, Settled
-from cairn.graph.database import Database
+from cairn.graph.database import Database, Row, run
 from cairn.graph.ledger import consistency_proof, head, inclusion_proof, list_entries
 from cairn.graph.merkle import (
     Frontier,
@@ -21,10 +24,12 @@ from cairn.graph.merkle import (
     verify_consistency,
     verify_inclusion,
 )
+from cairn.graph.statements import parse
 from cairn.graph.tiles import spans, subtree_roots
 from cairn.graph.verification import verify
 from cairn.graph.writer import Writer
 
+TAMPERING = parse((Path(__file__).parent / "tampering.cypher").read_text("utf-8"))
 LEAVES = [leaf_hash(str(number).encode()) for number in range(70_000)]
 
 
@@ -55,6 +60,13 @@ def test_a_frontier_tells_the_tiles_it_fills() -> None:
     assert {tile.level for tile in filled} == {0, 1}
 
 
+async def tamper(database: Database, name: str, parameters: Row) -> list[Row]:
+    async def work(transaction: AsyncManagedTransaction) -> list[Row]:
+        return await run(transaction, TAMPERING[name], parameters)
+
+    return await database.write(work)
+
+
 async def grow(writer: Writer, access: Access, entries: int) -> None:
     def settle(_: Results) -> Settled:
         return Settled(None, tuple(Entry("test", f"thing:{number}", None, None) for number in range(entries)))
@@ -75,9 +87,20 @@ async def test_proofs_over_tiles_verify_and_tiles_are_verified(database: Databas
         for size in (256, 556, 812):
             proof = [bytes.fromhex(part) for part in await inclusion_proof(database, root, seq, size)]
             assert verify_inclusion(bytes.fromhex(entry.leaf), seq, size, proof, roots[size])
-    for older in roots:
+    for older in [*roots, "without tiles", *roots]:
+        if isinstance(older, str):
+            assert await tamper(database, "tiles_removed", {"tenant": root.tenant}) == [{"tiles": 3}]
+            continue
         for newer in (size for size in roots if size >= older):
             proof = [bytes.fromhex(part) for part in await consistency_proof(database, root, older, newer)]
             assert verify_consistency(older, roots[older], newer, roots[newer], proof)
     assert await subtree_roots(database, root.tenant, [range(812)]) == [roots[812]]
     assert (await verify(database, root.tenant, ())).holds
+
+
+@pytest.mark.anyio
+async def test_a_tile_that_was_changed_is_found(database: Database, writer: Writer, root: Access) -> None:
+    await grow(writer, root, 300)
+    await tamper(database, "tile_forged", {"tenant": root.tenant, "root": LEAVES[0].hex()})
+    problem = (await verify(database, root.tenant, ())).problem
+    assert problem is not None and problem.where == "tile 0/0"
