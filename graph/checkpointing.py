@@ -47,6 +47,8 @@ class Checkpointer:
                 await self.sign_grown()
             except CairnError as error:
                 log.warning("checkpoints could not be signed (%s); the next turn tries again", error.message)
+            except Exception:
+                log.exception("checkpoints could not be signed, by a defect; the next turn tries again")
             await asyncio.sleep(_INTERVAL_SECONDS)
 
     async def close(self) -> None:
