@@ -56,7 +56,7 @@ def assemble(parts: Parts) -> Starlette:
     executor = Executor(parts.schema, Limits.of(settings), parts.make_context, settings.request_timeout)
     cache = parts.epochs and QueryCache(parts.epochs, schema_version(parts.schema), settings.cache_ttl, parts.shareable)
     metrics = Metrics()
-    http = GraphQLHTTP(executor, gate, cache, settings, (_STATIC / "graphiql.html").read_bytes())
+    http = GraphQLHTTP(executor, gate, cache, settings, (_STATIC / "graphiql.html").read_bytes() if settings.shows_graphiql else None)
     return Starlette(
         routes=[
             Route("/graphql", http),
@@ -68,7 +68,7 @@ def assemble(parts: Parts) -> Starlette:
             Mount("/static", StaticFiles(directory=_STATIC)),
             *parts.routes,
         ],
-        middleware=[Middleware(Envelope, metrics=metrics)],
+        middleware=[Middleware(Envelope, metrics=metrics, encrypted=settings.behind_proxy)],
     )
 
 

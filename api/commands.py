@@ -13,12 +13,12 @@ import click
 
 from .. import __version__
 from ..errors import CairnError
-from ..graph.names import new_id
 from ..graph.progress import shown
 from ..policies.patterns import ACTIONS
 from ..settings import Settings
 from .client import Client, open_client
-from .console import err, out, run, settings, show, tell_first_key, with_client, with_progress
+from .invocation import err, out, run, settings, show, tell_first_key, with_client, with_progress
+from .key_commands import key
 from .ledger_commands import ledger, verify, witness
 from .operations import operation
 from .presence import running_url
@@ -243,30 +243,6 @@ def policy_remove(subject: str, object: str, action: str, deny: bool) -> None:
     _edit_rule("remove_rule", "removeRule", subject, object, action, deny)
 
 
-@main.group()
-def key() -> None:
-    """Create and revoke API keys."""
-
-
-@key.command("create")
-@click.option("--role", required=True, help="The role its principal gets: admin, curator, agent, auditor, reader or one of your own.")
-@click.option("--principal", help="Whose key; for an agent, the agent's id. Made up when left out.")
-@click.option("--expires", help="When it ends, ISO 8601 with an offset; never when left out.")
-def key_create(role: str, principal: str | None, expires: str | None) -> None:
-    """Create an API key and print it, this once."""
-    wanted = {"principal": principal or f"{role}-{new_id()[-8:]}", "role": role, "expiresAt": expires}
-    created = with_client(lambda client: client.demand(operation("create_key"), {"input": wanted}))["createApiKey"]
-    click.echo(f"id        {created['id']}\nprincipal {created['principal']}\nkey       {created['secret']}")
-
-
-@key.command("revoke")
-@click.argument("id")
-def key_revoke(id: str) -> None:
-    """Revoke an API key; every replica refuses it within a second."""
-    gone = with_client(lambda client: client.demand(operation("revoke_key"), {"id": id}))["revokeApiKey"]
-    click.echo("revoked" if gone else "it was revoked before")
-
-
 @main.command()
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 def backup(file: Path) -> None:
@@ -302,5 +278,5 @@ def doctor() -> None:
     sys.exit(run(lambda: examine(settings(), out)))
 
 
-for command in (verify, ledger, witness):
+for command in (key, verify, ledger, witness):
     main.add_command(command)

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from ..graph.progress import shown
-from .console import err, run, settings, with_client
+from .invocation import err, run, settings, with_client
 from .operations import operation
 
 _FILE = click.Path(dir_okay=False, path_type=Path)

@@ -20,7 +20,7 @@ from .memories import Kind, Memory, Modality, memory_hash
 from .mentions import Linked
 from .names import agent_scope, check_id, check_name, check_scope, key, new_id
 from .statements import load
-from .vectors import Vectors
+from .vectors import Vectors, stored
 from .writer import Writer
 
 _CYPHER = load("memories")
@@ -131,7 +131,7 @@ def _create_row(access: Access, prepared: Prepared) -> Row:
         "occurredAt": stamp(memory.occurred_at),
         "recordedAt": stamp(memory.recorded_at),
         "expiresAt": stamp(memory.expires_at),
-        "vectors": {name: list(vector) for name, vector in (prepared.vectors or {}).items()},
+        **stored(prepared.vectors or {}),
     }
 
 

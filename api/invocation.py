@@ -1,4 +1,4 @@
-"""What every command of the command line uses: settings, running to an end with plain errors, a client, printing."""
+"""What every command needs: the settings, an event loop, a client, and plain words when something is wrong."""
 
 from __future__ import annotations
 
@@ -19,11 +19,10 @@ from ..graph.progress import Report, shown
 from ..settings import Settings
 from .client import Client, open_client
 
-__all__ = ["err", "out", "run", "settings", "show", "tell_first_key", "with_client", "with_progress"]
-
 T = TypeVar("T")
 out = Console()
 err = Console(stderr=True)
+_EXAMPLES = {"CAIRN_OIDC": '[{"name": ...}]', "CAIRN_WITNESSES": '[{"url": ..., "key": ...}]'}
 
 
 def settings(**overrides: Any) -> Settings:
@@ -32,13 +31,15 @@ def settings(**overrides: Any) -> Settings:
         return Settings(**{name: value for name, value in overrides.items() if value is not None})
     except ValidationError as error:
         for problem in error.errors():
-            name = "CAIRN_" + "_".join(str(part) for part in problem["loc"]).upper()
+            setting, *inside = (str(part) for part in problem["loc"])
+            name = " ".join((f"CAIRN_{setting.upper()}", *inside))
             err.print(f"{name}: {problem['msg']}", highlight=False, markup=False)
         sys.exit(2)
     except SettingsError as error:
         field = re.search(r'field "(\w+)"', str(error))
         name = f"CAIRN_{field[1].upper()}" if field else "a setting"
-        err.print(f'{name} must be a JSON list, such as ["/data", "/srv/rdf"]', highlight=False, markup=False)
+        example = _EXAMPLES.get(name, '["/data", "/srv/rdf"]')
+        err.print(f"{name} must be a JSON list, such as {example}", highlight=False, markup=False)
         sys.exit(2)
 
 
@@ -64,17 +65,6 @@ def with_client(work: Callable[[Client], Awaitable[T]]) -> T:
     return run(go)
 
 
-def show(value: Any) -> None:
-    """Print JSON: coloured at a terminal, plain otherwise."""
-    text = json.dumps(value, indent=2, ensure_ascii=False)
-    out.print_json(text) if out.is_terminal else click.echo(text)
-
-
-def tell_first_key(key: str, *, err: bool = True) -> None:
-    """Print the first administrator's key. On the error output unless told otherwise, so that what a command answers stays what it is."""
-    click.echo(f"The first administrator's API key, shown only now: {key}", err=err)
-
-
 def with_progress(work: Callable[[Report], Coroutine[Any, Any, T]]) -> T:
     """Run `work` with its progress shown."""
 
@@ -83,3 +73,14 @@ def with_progress(work: Callable[[Report], Coroutine[Any, Any, T]]) -> T:
             return await work(report)
 
     return run(go)
+
+
+def show(value: Any) -> None:
+    """Print JSON: coloured at a terminal, plain otherwise."""
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    out.print_json(text) if out.is_terminal else click.echo(text)
+
+
+def tell_first_key(key: str, *, err: bool = True) -> None:
+    """On the error output unless told otherwise, so that what a command answers stays what it is."""
+    click.echo(f"The first administrator's API key, shown only now: {key}", err=err)
