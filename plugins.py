@@ -16,6 +16,7 @@ import pluggy
 from .errors import BadInput, Unavailable
 
 if TYPE_CHECKING:
+    from .graph.anchors import Anchor
     from .learning.embedding import Embedder
     from .learning.extraction import Extractor
     from .settings import Settings
@@ -39,6 +40,10 @@ class Hooks:
     @hookspec
     def cairn_extractors(self) -> Mapping[str, Factory[Extractor]]:  # pyright: ignore[reportReturnType]
         """What reads facts out of texts, for `CAIRN_EXTRACTOR`."""
+
+    @hookspec
+    def cairn_anchors(self) -> Mapping[str, Factory[Anchor]]:  # pyright: ignore[reportReturnType]
+        """Where the ledgers' checkpoints are written down outside Cairn, for `CAIRN_ANCHORS`."""
 
 
 def load_plugins(*own: object) -> pluggy.PluginManager:

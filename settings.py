@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, HttpUrl, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 Algorithm = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "Ed25519"]
@@ -72,6 +72,15 @@ def _default_data_dir() -> Path:
 
 def _default_cache_dir() -> Path:
     return Path.home() / ".cache" / "cairn"
+
+
+class WitnessSetting(BaseModel):
+    """A witness of the ledgers: where its `add-checkpoint` is, and its public key as `cairn witness` prints it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    url: HttpUrl
+    key: str = Field(min_length=1)
 
 
 class Settings(BaseSettings):
@@ -181,6 +190,18 @@ class Settings(BaseSettings):
     request_retention: float = Field(
         default=86_400.0, ge=86_400, description="Seconds for which idempotency keys are remembered, a day at least."
     )
+
+    ledger_keys: tuple[str, ...] = Field(
+        default=(),
+        description="Public keys (JSON list) whose checkpoints are taken as well: of replicas with a key of their own, of earlier keys.",
+    )
+    witnesses: tuple[WitnessSetting, ...] = Field(
+        default=(), description="Witnesses that each checkpoint is shown to: a JSON list of objects with `url` and `key`."
+    )
+    witness_quorum: int = Field(default=1, ge=1, description="How many witnesses must cosign a checkpoint for it to count as witnessed.")
+    anchors: tuple[str, ...] = Field(default=(), description="Where checkpoints are anchored (JSON list): file, or a plugin's.")
+    anchor_file: Path | None = Field(default=None, description="The file that the anchor `file` appends checkpoints to.")
+    anchor_interval: float = Field(default=60.0, gt=0, description="Seconds between two checkpoints of a ledger that are anchored.")
 
     @property
     def shows_graphiql(self) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -10,6 +10,8 @@ from ..errors import BadInput, Unavailable
 from ..graph.backup_file import Counts, whole
 from ..graph.backups import back_up
 from ..graph.database import Database, connect
+from ..graph.ledger import read_heads
+from ..graph.pledges import PLEDGES, Pledges
 from ..graph.progress import Progress, Report
 from ..graph.restoring import restore
 from ..graph.servers import servers
@@ -24,12 +26,31 @@ async def back_up_to(settings: Settings, file: Path, report: Report) -> Counts:
         return await back_up(database, file, report)
 
 
-async def restore_from(settings: Settings, file: Path, report: Report) -> Counts:
-    """Restore `file` into the database that the settings name, or the embedded one. Raises what `restore` and `_database` do."""
+async def restore_from(settings: Settings, file: Path, report: Report, told: Callable[[str], object] = lambda _: None) -> Counts:
+    """Restore `file` into the database that the settings name, or the embedded one. Raises what `restore` and `_database` do.
+
+    `told` hears of each ledger that is behind what this data directory's signer signed: it will sign it no more until it is accepted.
+    """
     report(Progress("Checking the file"))
     header = whole(file)  # before a server is started, or a data directory made, for nothing
     async with _database(settings, report) as database:
-        return await restore(database, file, header, report)
+        counts = await restore(database, file, header, report)
+        for line in await _behind(database, Pledges(settings.data_dir / PLEDGES)):
+            told(line)
+        return counts
+
+
+async def _behind(database: Database, pledges: Pledges) -> list[str]:
+    """What to say of each ledger that ends before what was signed of it."""
+    signed = pledges.read()
+    heads = await read_heads(database, sorted(signed))
+    sizes = {tenant: heads[tenant].size if tenant in heads else 0 for tenant in signed}
+    return [
+        f"tenant {tenant}: {sizes[tenant]} entries are restored, but {pledge.size} were signed. Nothing more of its ledger is signed "
+        f"until `cairn ledger accept` (CAIRN_TENANT={tenant}) accepts that the rest is gone."
+        for tenant, pledge in signed.items()
+        if sizes[tenant] < pledge.size
+    ]
 
 
 @asynccontextmanager

@@ -5,21 +5,21 @@ from __future__ import annotations
 import json
 import logging
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any
 
 import click
 
 from .. import __version__
 from ..errors import CairnError
-from ..graph.progress import Report, shown
+from ..graph.progress import shown
 from ..policies.patterns import ACTIONS
 from ..settings import Settings
 from .client import Client, open_client
-from .invocation import T, err, out, run, settings, show, tell_first_key, with_client
+from .invocation import err, out, run, settings, show, tell_first_key, with_client, with_progress
 from .key_commands import key
+from .ledger_commands import ledger, verify, witness
 from .operations import operation
 from .presence import running_url
 
@@ -243,25 +243,6 @@ def policy_remove(subject: str, object: str, action: str, deny: bool) -> None:
     _edit_rule("remove_rule", "removeRule", subject, object, action, deny)
 
 
-main.add_command(key)
-
-
-@main.command()
-@click.option("--export", "export_file", type=click.Path(dir_okay=False, path_type=Path), help="Verify this export, offline, instead.")
-@click.option("--key", "verifier_key", help="The public key that the export's checkpoint must be signed with.")
-def verify(export_file: Path | None, verifier_key: str | None) -> None:
-    """Verify the ledger and the graph against it. Exit code 0, or 1 with the first thing that does not hold."""
-    from .verifying import verify_exported, verify_running
-
-    async def go() -> bool:
-        if export_file is not None:
-            return verify_exported(export_file, verifier_key)
-        with shown(err) as report:
-            return await verify_running(settings(), report)
-
-    sys.exit(0 if run(go) else 1)
-
-
 @main.command()
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 def backup(file: Path) -> None:
@@ -273,7 +254,7 @@ def backup(file: Path) -> None:
     """
     from .backing_up import back_up_to
 
-    counts = _with_progress(lambda report: back_up_to(settings(), file, report))
+    counts = with_progress(lambda report: back_up_to(settings(), file, report))
     click.echo(f"{counts.nodes} nodes and {counts.relationships} relationships are in {file}")
 
 
@@ -283,16 +264,10 @@ def restore(file: Path) -> None:
     """Restore FILE, which `cairn backup` made, into an empty database. Exit code 1, and why, when it can't be done."""
     from .backing_up import restore_from
 
-    counts = _with_progress(lambda report: restore_from(settings(), file, report))
+    counts = with_progress(
+        lambda report: restore_from(settings(), file, report, lambda line: err.print(line, highlight=False, markup=False))
+    )
     click.echo(f"{counts.nodes} nodes and {counts.relationships} relationships are restored; `cairn verify` checks them")
-
-
-def _with_progress(work: Callable[[Report], Coroutine[Any, Any, T]]) -> T:
-    async def go() -> T:
-        with shown(err) as report:
-            return await work(report)
-
-    return run(go)
 
 
 @main.command()
@@ -303,15 +278,5 @@ def doctor() -> None:
     sys.exit(run(lambda: examine(settings(), out)))
 
 
-@main.group()
-def ledger() -> None:
-    """Take the ledger along."""
-
-
-@ledger.command("export")
-@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="A file; standard output when left out.")
-def ledger_export(output: Path | None) -> None:
-    """Export the ledger with a signed checkpoint, for `cairn verify --export` anywhere."""
-    from .importing import download_to
-
-    with_client(lambda client: download_to(client, "/ledger/export", {}, output))
+for command in (key, verify, ledger, witness):
+    main.add_command(command)

@@ -99,7 +99,7 @@ def server(app: Starlette | str, settings: Settings, *, factory: bool = False, w
     )
 
 
-class _Server(uvicorn.Server):
+class QuietServer(uvicorn.Server):
     """A server that ends quietly on a signal: uvicorn's own raises it again, before Neo4j could be stopped."""
 
     @contextmanager
@@ -133,7 +133,7 @@ async def serving(settings: Settings, report: Report = silent) -> AsyncGenerator
     listening = bind(settings)
     try:
         async with open_services(settings, report) as cairn:
-            web = _Server(server(create_app(cairn), settings))
+            web = QuietServer(server(create_app(cairn), settings))
             ended = asyncio.Event()
             task = asyncio.create_task(web.serve([listening]), name="cairn-web")
             task.add_done_callback(lambda _: ended.set())

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
-from ..errors import Unauthenticated
+from ..errors import BadInput, Unauthenticated
 from ..graph.access import Access, Decision
+from ..graph.anchors import Anchor, Anchoring, choose_anchors
 from ..graph.backups import refuse_incomplete
 from ..graph.changes import Event
+from ..graph.checkpointing import Checkpointer
 from ..graph.data_dir import write_private
 from ..graph.database import Database, connect
 from ..graph.imports import Import
 from ..graph.keys import make_key, store_key
 from ..graph.migrations.runner import graph_name, migrate
+from ..graph.notary import Notary
+from ..graph.pledges import PLEDGES, Pledges
 from ..graph.progress import Progress, Report, silent
 from ..graph.servers import servers
 from ..graph.signing import open_signer
+from ..graph.witnesses import Witness
 from ..graph.writer import Writer, open_writer
 from ..importers.jobs import ImportJobs
 from ..importers.linking import Linker
@@ -111,6 +116,9 @@ async def _open(
     imports.listeners.append(_imported(linker))
     await imports.recover()
     consolidator = _consolidate(stack, settings, database, writer)
+    notary = Notary(database, open_signer(settings.data_dir / "ledger.key"), Pledges(settings.data_dir / PLEDGES))
+    anchors = choose_anchors(settings)
+    _sign(stack, settings, database, writer, notary, anchors)
     services = Services(
         settings=settings,
         database=database,
@@ -124,7 +132,8 @@ async def _open(
         imports=imports,
         learner=_learner(stack, settings, database, writer, embedders, accesses),
         consolidator=consolidator,
-        signer=open_signer(settings.data_dir / "ledger.key"),
+        notary=notary,
+        anchors=anchors,
         communities=_communities(stack, database, writer, settings),
     )
     return Cairn(services, Credentials(authenticator, _vouching(stack, settings, database, writer)), epochs, first_key)
@@ -213,6 +222,22 @@ def _consolidate(stack: AsyncExitStack, settings: Settings, database: Database, 
     stack.push_async_callback(consolidator.close)
     _in_background(stack, consolidator.work(), "cairn-consolidator")
     return consolidator
+
+
+def _sign(
+    stack: AsyncExitStack, settings: Settings, database: Database, writer: Writer, notary: Notary, anchors: Mapping[str, Anchor]
+) -> None:
+    """Sign checkpoints in the background, and show them to witnesses and anchors."""
+    if settings.witnesses and settings.witness_quorum > len(settings.witnesses):
+        raise BadInput(f"CAIRN_WITNESS_QUORUM is {settings.witness_quorum}, but CAIRN_WITNESSES names {len(settings.witnesses)}")
+    witnesses = [Witness(database, writer, str(witness.url), witness.key) for witness in settings.witnesses]
+    anchorings = [Anchoring(name, anchor, settings.anchor_interval) for name, anchor in anchors.items()]
+    told = [*(witness.hear for witness in witnesses), *(anchoring.hear for anchoring in anchorings)]
+    checkpointer = Checkpointer(database, writer, notary, [settings.tenant], told)
+    for part in (*witnesses, *anchorings):
+        _in_background(stack, part.work(), "cairn-witness")
+    stack.push_async_callback(checkpointer.close)
+    _in_background(stack, checkpointer.work(), "cairn-checkpointer")
 
 
 async def _ensure_operator(settings: Settings, writer: Writer, administration: Administration, authenticator: Authenticator) -> None:

@@ -13,12 +13,12 @@ from ..errors import CairnError
 from ..graph.access import Access
 from ..graph.data_dir import private_folder
 from ..graph.ledger_export import export_ledger
-from ..graph.verification import verify
 from ..importers.export import export
 from ..importers.formats import named
 from ..schema.context import Services
 from .authentication import Gate, bearer
 from .errors import STATUS
+from .verifying import verify_tenant
 
 Answer = Callable[[Request, Access], Awaitable[Response]]
 
@@ -34,11 +34,11 @@ def stream_routes(services: Services, gate: Gate) -> list[BaseRoute]:
 
     async def ledger(request: Request, access: Access) -> Response:  # noqa: ARG001
         access.require("ledger", "read")
-        return await _streamed(export_ledger(services.database, access.tenant, services.signer), "application/jsonl")
+        return await _streamed(export_ledger(services.database, access.tenant, services.notary), "application/jsonl")
 
     async def verification(request: Request, access: Access) -> Response:  # noqa: ARG001
         access.require("ledger", "read")
-        return JSONResponse(asdict(await verify(services.database, access.tenant)))
+        return JSONResponse(asdict(await verify_tenant(services, access.tenant)))
 
     return [
         Route("/export", _guarded(gate, rdf)),

@@ -86,6 +86,8 @@ class Writer:
         self.database = database
         self.invalidator: Invalidator = invalidator or NoCache()
         self.listeners: list[Listener] = []
+        self.grown: set[str] = set()
+        """Tenants whose ledgers grew; whoever signs checkpoints takes them out."""
         self._batch = batch
         self._patience = patience
         self._queue: asyncio.Queue[_Caller] = asyncio.Queue(maxsize=20_000)
@@ -138,6 +140,7 @@ class Writer:
         try:
             told = await self.invalidator.begin(tags)
             await self._transact(callers, name, told=told)
+            self.grown.update(caller.change.tenant for caller in callers if caller.settled is not None and caller.settled.entries)
         except _Refused as refused:
             others = [caller for caller in callers if caller not in refused.callers]
             if others:
