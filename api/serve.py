@@ -19,6 +19,7 @@ from ..errors import Unavailable
 from ..graph.progress import Report, silent
 from ..graph.servers import servers
 from ..settings import Settings
+from . import protocols
 from .app import create_app
 from .presence import announce, withdraw
 from .services import Cairn, open_services
@@ -50,20 +51,24 @@ def address(listening: socket.socket, settings: Settings) -> str:
 
 def server(app: Starlette | str, settings: Settings, *, factory: bool = False, workers: int = 1) -> uvicorn.Config:
     """How uvicorn serves the app."""
-    return uvicorn.Config(
+    config = protocols.Config(
         app,
+        http=protocols.HTTP,
         factory=factory,
         workers=workers,
         log_config=None,
         access_log=False,
         lifespan="on" if factory else "off",
-        ws="websockets-sansio",
+        ws=protocols.WebSocket,
         ws_max_size=settings.max_body_bytes,
         timeout_graceful_shutdown=GRACE,
         server_header=False,
         date_header=False,
-        proxy_headers=False,
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=list(settings.trusted_proxies),
     )
+    config.bounds = protocols.Bounds.of(settings)
+    return config
 
 
 class _Server(uvicorn.Server):

@@ -41,6 +41,7 @@ from ..settings import Settings
 from .epochs import Epochs, open_epochs
 from .events import Events, open_events
 from .presence import OPERATOR_KEY, operator_key
+from .rates import Rates, open_rates
 from .tasks import end
 
 OPERATOR = "operator"
@@ -53,6 +54,7 @@ class Cairn:
     services: Services
     authenticator: Authenticator
     epochs: Epochs
+    rates: Rates
     first_key: str | None
 
 
@@ -73,10 +75,11 @@ async def open_services(settings: Settings, report: Report = silent) -> AsyncGen
         name = await graph_name(database)
         epochs = await stack.enter_async_context(open_epochs(running.redis_url, name, staleness=settings.policy_staleness))
         events = await stack.enter_async_context(open_events(running.redis_url, name))
+        rates = await stack.enter_async_context(open_rates(running.redis_url, name, settings))
         writer = await stack.enter_async_context(open_writer(database, epochs))
         first_key = await bootstrap(writer, settings.tenant)
         report(Progress("Opening"))
-        yield await _open(stack, settings, database, writer, epochs, events, first_key)
+        yield await _open(stack, settings, database, writer, epochs, rates, events, first_key)
 
 
 async def _open(
@@ -85,6 +88,7 @@ async def _open(
     database: Database,
     writer: Writer,
     epochs: Epochs,
+    rates: Rates,
     events: Events,
     first_key: str | None,
 ) -> Cairn:
@@ -121,7 +125,7 @@ async def _open(
         signer=open_signer(settings.data_dir / "ledger.key"),
         communities=_communities(stack, database, writer, settings),
     )
-    return Cairn(services, authenticator, epochs, first_key)
+    return Cairn(services, authenticator, epochs, rates, first_key)
 
 
 def _refreshing(accesses: Accesses) -> Callable[[Sequence[Event]], Awaitable[None]]:

@@ -10,7 +10,8 @@ from typing import Any, LiteralString, TypeVar, cast
 from neo4j import AsyncDriver, AsyncGraphDatabase, AsyncManagedTransaction, AsyncSession, Record, unit_of_work
 from neo4j.exceptions import AuthError, DriverError, Neo4jError
 
-from ..errors import BadInput, CairnError, Internal, Unavailable
+from ..errors import BadInput, CairnError, Internal, TooCostly, Unavailable
+from .deadlines import seconds_left
 from .statements import Statement
 
 Row = dict[str, Any]
@@ -18,7 +19,8 @@ T = TypeVar("T")
 log = logging.getLogger("cairn.graph")
 
 READ_SECONDS = 120.0
-"""Neo4j ends a reading transaction that takes longer; requests have shorter deadlines of their own."""
+"""Neo4j ends a reading transaction that takes longer, or at the deadline of the request that it reads for (`deadlines`)."""
+_TIMED_OUT = "Neo.ClientError.Transaction.TransactionTimedOut"
 _UNAVAILABLE = ("Neo.TransientError.", "Neo.ClientError.Cluster.", "Neo.DatabaseError.General.")
 
 
@@ -34,6 +36,8 @@ def plain_error(error: Exception) -> CairnError:
     if isinstance(error, Neo4jError):
         code = error.code or ""
         log.warning("Neo4j refused a statement: %s %s", code, error.message)
+        if code.startswith(_TIMED_OUT):
+            return TooCostly("the graph database stopped a statement that took too long; ask for less at a time")
         if code.startswith(_UNAVAILABLE):
             return Unavailable("the graph database is busy or restarting; try again")
         if code == "Neo.ClientError.Statement.ArgumentError":
@@ -64,7 +68,7 @@ class Database:
             return await run(transaction, statement, parameters)
 
         self.round_trips += 1
-        return await self._session_call("execute_read", unit_of_work(timeout=READ_SECONDS)(work))
+        return await self._session_call("execute_read", unit_of_work(timeout=seconds_left(READ_SECONDS))(work))
 
     async def write(self, work: Callable[[AsyncManagedTransaction], Awaitable[T]]) -> T:
         """Run `work` in one retried write transaction. Only `graph/writer.py`, migrations and leases call this."""
