@@ -79,7 +79,7 @@ def check_shape(operation: OperationDefinitionNode, document: DocumentNode, limi
     ):
         if found > most:
             raise TooCostly(f"the operation has {found} {what} and at most {most} are allowed; ask for less at a time")
-    if _merges([operation.selection_set], fragments) > limits.merges:
+    if _merges([operation.selection_set], fragments, limits.depth) > limits.merges:
         raise TooCostly("the operation asks for the same fields in the same place too often; ask for each once")
 
 
@@ -103,11 +103,13 @@ def root_fields(operation: OperationDefinitionNode, fragments: Mapping[str, Frag
                 waiting.append(fragments[node.name.value].selection_set)
 
 
-def _merges(sets: list[SelectionSetNode], fragments: Mapping[str, FragmentDefinitionNode]) -> int:
-    """How many pairs of fields have the same name in the same answer: validation compares each pair.
+def _merges(sets: list[SelectionSetNode], fragments: Mapping[str, FragmentDefinitionNode], levels: int) -> int:
+    """How many pairs of fields have the same name in the same answer, so many levels deep: validation compares each pair.
 
-    Takes time linear in the fields, with fragments expanded; `check_shape` has bounded those before.
+    Takes time linear in the fields, with fragments expanded; `check_shape` has bounded those before. A fragment may be within itself.
     """
+    if not sets or levels < 0:
+        return 0
     found: dict[str, tuple[int, list[SelectionSetNode]]] = {}
     spread = set[str]()
     waiting = list(sets)
@@ -122,7 +124,7 @@ def _merges(sets: list[SelectionSetNode], fragments: Mapping[str, FragmentDefini
             elif isinstance(node, FragmentSpreadNode) and node.name.value not in spread and node.name.value in fragments:
                 spread.add(node.name.value)
                 waiting.append(fragments[node.name.value].selection_set)
-    return sum(count * (count - 1) // 2 + (_merges(inner, fragments) if inner else 0) for count, inner in found.values())
+    return sum(count * (count - 1) // 2 + _merges(inner, fragments, levels - 1) for count, inner in found.values())
 
 
 class _Measure:
