@@ -108,6 +108,7 @@ class HTTP(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """The head is whole: the body has so long."""
+        assert self.parser is not None
         if self.parser.get_http_version() not in ("1.0", "1.1"):
             raise ValueError("another version of HTTP")
         self._wait(self.bounds.message)

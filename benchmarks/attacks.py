@@ -211,7 +211,7 @@ async def run(options: argparse.Namespace) -> int:
             url, process = await stack.enter_async_context(served(running, data, files, tenant))
             prepared = await prepare(url, operator_key(data) or "", other_key, files, folder / "outside", callers=options.callers)
             before = await _pulse(prepared)
-            judged = await judge(prepared)
+            judged = {} if options.unjudged else await judge(prepared)
             ratio = await compare(prepared, options) if options.rounds else 0.0
             failures = [f"{kind}: {failure}" for kind, one in judged.items() for failure in one.failures]
             total = sum(len(attacks) for attacks in CLASSES.values())
@@ -222,9 +222,8 @@ async def run(options: argparse.Namespace) -> int:
             print(f"  FAILED {failure}")
         if "Traceback" in log:
             print(log[-6_000:], file=sys.stderr)
-    print(
-        f"{total - len(failures)} of {total} attacks refused or harmless ({WANTED_ATTACKS} wanted), the server {'lives' if lives else 'DIED'}"
-    )
+    held = f"{total - len(failures)} of {total} attacks refused or harmless ({WANTED_ATTACKS} wanted)"
+    print(f"{held}, the server {'lives' if lives else 'DIED'}")
     print(f"what the administrator's memories and rules were before and after: {'the same' if before == after else 'CHANGED'}")
     return int(bool(failures) or not lives or before != after or total < WANTED_ATTACKS or ratio > WANTED_RATIO)
 
@@ -243,6 +242,7 @@ def main() -> int:
     parser.add_argument("--callers", type=int, default=8)
     parser.add_argument("--seconds", type=float, default=15.0)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--unjudged", action="store_true", help="only compare")
     parser.add_argument("--prepared", help=argparse.SUPPRESS)
     parser.add_argument("--attack", nargs=2, help=argparse.SUPPRESS)
     parser.add_argument("--behave", nargs=2, help=argparse.SUPPRESS)

@@ -32,6 +32,7 @@ _ARCHIVES = ((b"PK\x03", "zip"), (b"BZh", "bzip2"), (b"\x28\xb5\x2f", "zstd"), (
 _RATIO = 200
 """Beyond so many bytes, gzip may make at most so many of each: RDF shrinks to a tenth or a fiftieth, a bomb to a thousandth."""
 _ENTITY_CHARACTERS = 1024
+_DEEPEST = 1_000
 _REFERENCE = re.compile(r"&([^#;&][^;&]*);")
 
 
@@ -171,6 +172,9 @@ class XmlGuard(Guard):
         super().__init__(source, max_literal, b">")
         self._expat = expat.ParserCreate()
         self._expat.EntityDeclHandler = self._declared
+        self._expat.StartElementHandler = self._began
+        self._expat.EndElementHandler = self._ended
+        self._depth = 0
         self._entities: dict[str, int] = {}
         self._longest = 1
 
@@ -181,6 +185,15 @@ class XmlGuard(Guard):
             raise MalformedRDF(f"not well-formed XML: {expat.errors.messages[error.code]}", error.lineno, error.offset + 1) from None
         self._line, self._column = self._expat.CurrentLineNumber, self._expat.CurrentColumnNumber + 1
         self._measure(len(data) + data.count(b"&") * (self._longest - 1))
+
+    def _began(self, name: str, attributes: dict[str, str]) -> None:  # noqa: ARG002 -- expat passes them
+        self._depth += 1
+        if self._depth > _DEEPEST:
+            at = self._expat.CurrentLineNumber, self._expat.CurrentColumnNumber + 1
+            raise MalformedRDF(f"XML elements are nested more than {_DEEPEST} deep", *at)
+
+    def _ended(self, name: str) -> None:  # noqa: ARG002
+        self._depth -= 1
 
     def _declared(
         self, name: str, parameter: int, value: str | None, base: str | None, system: str | None, public: str | None, notation: str | None

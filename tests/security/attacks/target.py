@@ -93,9 +93,8 @@ class Target:
         """Fail when a text tells of what is inside, but for what was in the request itself."""
         self.answers += 1
         for found in _TELLTALE.finditer(text):
-            assert found[0].lower() in sent.lower(), (
-                f"an answer tells {found[0]!r}: {text[max(0, found.start() - 80) : found.end() + 80]!r}"
-            )
+            around = text[max(0, found.start() - 80) : found.end() + 80]
+            assert found[0].lower() in (sent + self.known).lower(), f"an answer tells {found[0]!r}: {around!r}"
         assert '"INTERNAL"' not in text, text[:300]
         for secret in (SECRET, *self.secrets):
             assert secret not in text or secret in sent, f"an answer tells a secret: {text[:300]!r}"
