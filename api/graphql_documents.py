@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from graphql import (
     DocumentNode,
     FragmentDefinitionNode,
     GraphQLError,
     GraphQLSchema,
+    ListTypeNode,
+    NonNullTypeNode,
     OperationDefinitionNode,
     OperationType,
     get_variable_values,
@@ -107,6 +109,7 @@ class Documents:
 
     def cost(self, document: Document, operation: Operation, variables: Mapping[str, Any]) -> int:
         """What a valid operation costs with these variables. Raises Refused when they don't fit, or when it costs too much."""
+        self._check_lists(operation, variables)
         values = get_variable_values(self.schema, operation.node.variable_definitions or (), dict(variables), max_errors=_MOST_ERRORS)
         if isinstance(values, list):
             raise Refused(*values)
@@ -115,6 +118,15 @@ class Documents:
             most = self.limits.cost
             raise Refused(TooCostly(f"the operation can return {cost} objects and at most {most} are allowed; ask for smaller pages"))
         return cost
+
+    def _check_lists(self, operation: Operation, variables: Mapping[str, Any]) -> None:
+        """Refuse long lists before each of their items is looked at."""
+        for definition in operation.node.variable_definitions or ():
+            kind = definition.type.type if isinstance(definition.type, NonNullTypeNode) else definition.type
+            value = variables.get(definition.variable.name.value)
+            if isinstance(kind, ListTypeNode) and isinstance(value, list) and len(cast("list[Any]", value)) > self.limits.items:
+                name, found = definition.variable.name.value, len(cast("list[Any]", value))
+                raise Refused(TooCostly(f"${name} has {found} items and at most {self.limits.items} are allowed; send less at a time"))
 
     def _read(self, text: str) -> Document:
         try:

@@ -33,6 +33,7 @@ class Limits:
     fields: int = 1_000
     directives: int = 50
     merges: int = 5_000
+    items: int = 2_000
 
     @classmethod
     def of(cls, settings: Settings) -> Limits:

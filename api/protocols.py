@@ -13,6 +13,7 @@ from typing import cast
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.frames import Frame
 
 from ..settings import Settings
 from .bodies import DRAIN_FACTOR
@@ -21,6 +22,7 @@ MAX_HEAD = 64 * 1024
 """Bytes of a request's line and headers, and of what is no body after them."""
 _OVERHEAD = 1024 * 1024
 _LAST_WORDS = 2.0
+_MOST_PIECES = 1_000
 
 
 @dataclass(slots=True)
@@ -190,6 +192,14 @@ class WebSocket(WebSocketsSansIOProtocol):
         if not self.read_paused:
             self.transport.resume_reading()
         super().resume_writing()
+
+    def handle_cont(self, event: Frame) -> None:
+        """A further piece of a message, which may not come in too many."""
+        if len(self.frames) >= _MOST_PIECES:
+            self.conn.fail(1009, "too many fragments")
+            self.handle_parser_exception()
+        elif not self.close_sent:
+            super().handle_cont(event)
 
     def keepalive_timeout(self) -> None:
         """No answer to a ping: close, and do not wait for what can't be sent."""

@@ -97,6 +97,7 @@ async def judge(prepared: Prepared) -> dict[str, Judgement]:
 
 async def attack(prepared: Prepared, attackers: int, seed: int) -> None:
     """Attack without end, so many attackers at a time, each with the attacks in an order of its own."""
+    os.nice(10)  # attackers have machines of their own; theirs must not take this one's time from the server
     everything = [attack for attacks in CLASSES.values() for attack in attacks]
 
     async def one(number: int) -> None:
