@@ -100,7 +100,7 @@ async def test_who_never_reads_is_cut_off(toy: Any, until: Any) -> None:
         _, writer = await asyncio.open_connection(place.hostname, place.port, limit=1_024)
         writer.write(request * 30)
         try:
-            await until(lambda: writer.transport.is_closing())
+            await until(lambda: writer.write(b" ") or writer.transport.is_closing())  # only writing tells, to who does not read
         finally:
             writer.close()
 
