@@ -27,7 +27,7 @@ def create_app(cairn: Cairn) -> Starlette:
         return Context(access, services, request)
 
     refusals = Refusals(Rate(services.settings.refusal_limit, services.settings.refusal_burst))
-    gate = Gate(cairn.authenticator, services.accesses, refusals)
+    gate = Gate(cairn.credentials, services.accesses, refusals)
     return assemble(
         Parts(
             schema=build_schema(),

@@ -64,7 +64,8 @@ def assemble(parts: Parts) -> Starlette:
     streams = Streams(settings.max_streams)
     cache = parts.epochs and QueryCache(parts.epochs, schema_version(parts.schema), settings.cache_ttl, parts.shareable)
     metrics = Metrics()
-    http = GraphQLHTTP(executor, gate, cache, streams, settings, (_STATIC / "graphiql.html").read_bytes())
+    page = (_STATIC / "graphiql.html").read_bytes() if settings.shows_graphiql else None
+    http = GraphQLHTTP(executor, gate, cache, streams, settings, page)
     return Starlette(
         routes=[
             Route("/graphql", http),
@@ -76,7 +77,7 @@ def assemble(parts: Parts) -> Starlette:
             Mount("/static", StaticFiles(directory=_STATIC)),
             *parts.routes,
         ],
-        middleware=[Middleware(Envelope, metrics=metrics)],
+        middleware=[Middleware(Envelope, metrics=metrics, encrypted=settings.behind_proxy)],
     )
 
 

@@ -15,6 +15,7 @@ from ..graph.restoring import restore
 from ..graph.servers import servers
 from ..settings import Settings
 from .presence import running_url
+from .production import require_production
 
 
 async def back_up_to(settings: Settings, file: Path, report: Report) -> Counts:
@@ -34,6 +35,7 @@ async def restore_from(settings: Settings, file: Path, report: Report) -> Counts
 @asynccontextmanager
 async def _database(settings: Settings, report: Report) -> AsyncGenerator[Database]:
     """The settings' database. Raises BadInput when they name a Cairn elsewhere, Unavailable when a running Cairn has the servers."""
+    require_production(settings)
     if settings.url is not None:
         raise BadInput("CAIRN_URL names a Cairn elsewhere; back up and restore on the machine it runs on, with its settings")
     url = running_url(settings.data_dir)
@@ -41,7 +43,7 @@ async def _database(settings: Settings, report: Report) -> AsyncGenerator[Databa
         raise Unavailable(f"Cairn is running at {url} and has the servers in {settings.data_dir}; stop it, then try again")
     async with (
         servers(settings, report) as running,
-        connect(running.neo4j_uri, running.neo4j_user, running.neo4j_password, running.neo4j_database) as database,
+        connect(running.neo4j_uri, running.neo4j_user, running.neo4j_password, running.neo4j_database, ca=running.neo4j_ca) as database,
     ):
         await database.ping()
         yield database

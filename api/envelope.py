@@ -37,11 +37,15 @@ _HEADERS = [
 ]
 
 
-class Envelope:
-    """ASGI middleware around the whole app."""
+_STRICT = (b"strict-transport-security", b"max-age=31536000")
 
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+
+class Envelope:
+    """ASGI middleware around the whole app. `encrypted`: callers come by TLS although this process does not see it."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics, *, encrypted: bool = False) -> None:
         self._app = app
+        self._encrypted = encrypted
         self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -57,6 +61,7 @@ class Envelope:
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = give_id(scope)
+        headers = [*_HEADERS, _STRICT] if self._encrypted or scope.get("scheme") == "https" else _HEADERS
         began = perf_counter()
         status, cache = 0, ""
 
@@ -65,7 +70,7 @@ class Envelope:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 cache = next((value.decode("ascii") for name, value in message["headers"] if name == b"x-cache"), "")
-                message["headers"] = [*message["headers"], *_HEADERS, (b"x-request-id", request.encode("ascii"))]
+                message["headers"] = [*message["headers"], *headers, (b"x-request-id", request.encode("ascii"))]
             await send(message)
 
         try:
