@@ -65,7 +65,8 @@ WALKED = {
     "supersessions.supersede", "tenants.create_tenant",
 }  # fmt: skip
 BOOKKEEPING = {
-    "checkpoints._change", "communities._apply", "communities._show", "consolidations._change", "expiry.remove_requests", "keys.touch_key", "models.keep_drift",
+    "checkpoints._change", "communities._apply", "communities._show", "consolidations._change", "expiry.remove_requests", "keys.touch_key",
+    "models.keep_drift",
     "models.keep_examples",
     "refreshes.claim", "refreshes.move", "relinking.finish", "remembering._forgotten_before", "vectors._pass", "vectors.mend",
 }  # fmt: skip
