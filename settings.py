@@ -153,6 +153,22 @@ class Settings(BaseSettings):
     max_query_tokens: int = Field(default=5000, gt=0, description="How many lexical tokens a GraphQL document may have.")
     max_query_aliases: int = Field(default=50, gt=0, description="How many aliases a GraphQL operation may use.")
     max_query_cost: int = Field(default=50_000, gt=0, description="The product of page sizes summed over a GraphQL operation.")
+    rate_limit: float = Field(default=500_000, ge=0, description="Cost that one principal may spend a second; 0 for no limit.")
+    rate_burst: float = Field(default=5_000_000, ge=1, description="Cost that one principal may spend at once after a quiet time.")
+    tenant_rate_limit: float = Field(default=2_000_000, ge=0, description="Cost that one tenant may spend a second; 0 for no limit.")
+    tenant_rate_burst: float = Field(default=20_000_000, ge=1, description="Cost that one tenant may spend at once after a quiet time.")
+    refusal_limit: float = Field(
+        default=20, ge=0, description="Refused requests a second, of one principal, or of one address without a valid key; 0 for no limit."
+    )
+    refusal_burst: float = Field(default=1_000, ge=1, description="Refused requests at once after a quiet time.")
+    max_connections: int = Field(default=4_000, gt=0, description="Open connections to one process.")
+    max_streams: int = Field(default=100, gt=0, description="Open WebSockets and event streams of one principal to one process.")
+    trusted_proxies: tuple[str, ...] = Field(
+        default=(), description="Proxies whose X-Forwarded-For is believed: addresses or networks (JSON list)."
+    )
+    trusted_documents: Path | None = Field(
+        default=None, description="A folder of .graphql files, or a JSON manifest: only these operations run. Unset: any."
+    )
 
     community_interval: float = Field(
         default=3_600.0, ge=0, description="Seconds between looks at whether communities must be found again; 0 finds them only when asked."
@@ -163,6 +179,9 @@ class Settings(BaseSettings):
     )
     import_batch: int = Field(default=20_000, gt=0, description="Triples in one transaction of an import.")
     import_max_literal_bytes: int = Field(default=4 * 1024 * 1024, gt=0, description="The longest literal an import accepts.")
+    import_networks: tuple[str, ...] = Field(
+        default=(), description="Private networks whose URLs may be imported without `admin` on `import`, such as 10.1.0.0/16 (JSON list)."
+    )
     import_timeout: float = Field(default=30.0, gt=0, description="Seconds without a byte after which an import from a URL gives up.")
 
     embedder: str = Field(default="wordllama", description="What turns texts into vectors: wordllama, minilm, http, or a plugin's.")

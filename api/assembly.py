@@ -27,7 +27,10 @@ from .graphql_http import GraphQLHTTP
 from .health import Check, Readiness, healthz
 from .limits import Limits
 from .metrics import Metrics
+from .rates import Rates
+from .stream_counts import Streams
 from .subscriptions import WebSockets
+from .trusted import TrustedDocuments
 
 _STATIC = Path(__file__).parent / "static"
 
@@ -44,6 +47,7 @@ class Parts:
     gate: Gate
     settings: Settings
     epochs: Epochs | None = None
+    rates: Rates | None = None
     shareable: frozenset[str] = frozenset()
     needed: Mapping[str, Check] = field(default_factory=dict[str, Check])
     wanted: Mapping[str, Check] = field(default_factory=dict[str, Check])
@@ -53,14 +57,19 @@ class Parts:
 def assemble(parts: Parts) -> Starlette:
     """The app: /graphql, /healthz, /readyz, /metrics, the start page, the vendored files, and the parts' own routes."""
     settings, gate = parts.settings, parts.gate
-    executor = Executor(parts.schema, Limits.of(settings), parts.make_context, settings.request_timeout)
+    trusted = TrustedDocuments.load(settings.trusted_documents) if settings.trusted_documents is not None else None
+    executor = Executor(
+        parts.schema, Limits.of(settings), parts.make_context, settings.request_timeout, parts.rates, gate.refusals, trusted
+    )
+    streams = Streams(settings.max_streams)
     cache = parts.epochs and QueryCache(parts.epochs, schema_version(parts.schema), settings.cache_ttl, parts.shareable)
     metrics = Metrics()
-    http = GraphQLHTTP(executor, gate, cache, settings, (_STATIC / "graphiql.html").read_bytes() if settings.shows_graphiql else None)
+    page = (_STATIC / "graphiql.html").read_bytes() if settings.shows_graphiql else None
+    http = GraphQLHTTP(executor, gate, cache, streams, settings, page)
     return Starlette(
         routes=[
             Route("/graphql", http),
-            WebSocketRoute("/graphql", WebSockets(executor, gate, settings.max_body_bytes, settings.max_json_depth)),
+            WebSocketRoute("/graphql", WebSockets(executor, gate, streams, settings.max_body_bytes, settings.max_json_depth)),
             Route("/healthz", healthz),
             Route("/readyz", Readiness(parts.needed, parts.wanted).answer),
             Route("/metrics", metrics.page),

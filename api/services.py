@@ -49,6 +49,7 @@ from .epochs import Epochs, open_epochs
 from .events import Events, open_events
 from .presence import OPERATOR_KEY, operator_key
 from .production import require_production
+from .rates import Rates, open_rates
 from .tasks import end
 
 OPERATOR = "operator"
@@ -61,6 +62,7 @@ class Cairn:
     services: Services
     credentials: Credentials
     epochs: Epochs
+    rates: Rates
     first_key: str | None
 
 
@@ -83,10 +85,11 @@ async def open_services(settings: Settings, report: Report = silent) -> AsyncGen
         name = await graph_name(database)
         epochs = await stack.enter_async_context(open_epochs(running.redis_url, name, staleness=settings.policy_staleness))
         events = await stack.enter_async_context(open_events(running.redis_url, name))
+        rates = await stack.enter_async_context(open_rates(running.redis_url, name, settings))
         writer = await stack.enter_async_context(open_writer(database, epochs))
         first_key = await bootstrap(writer, settings.tenant)
         report(Progress("Opening"))
-        yield await _open(stack, settings, database, writer, epochs, events, first_key)
+        yield await _open(stack, settings, database, writer, epochs, rates, events, first_key)
 
 
 async def _open(
@@ -95,6 +98,7 @@ async def _open(
     database: Database,
     writer: Writer,
     epochs: Epochs,
+    rates: Rates,
     events: Events,
     first_key: str | None,
 ) -> Cairn:
@@ -136,7 +140,7 @@ async def _open(
         anchors=anchors,
         communities=_communities(stack, database, writer, settings),
     )
-    return Cairn(services, Credentials(authenticator, _vouching(stack, settings, database, writer)), epochs, first_key)
+    return Cairn(services, Credentials(authenticator, _vouching(stack, settings, database, writer)), epochs, rates, first_key)
 
 
 def _vouching(stack: AsyncExitStack, settings: Settings, database: Database, writer: Writer) -> Vouching | None:

@@ -11,7 +11,8 @@ from typing import Any, LiteralString, TypeVar, cast
 from neo4j import AsyncDriver, AsyncGraphDatabase, AsyncManagedTransaction, AsyncSession, Query, Record, unit_of_work
 from neo4j.exceptions import AuthError, DriverError, Neo4jError
 
-from ..errors import BadInput, CairnError, Internal, Unavailable
+from ..errors import BadInput, CairnError, Internal, TooCostly, Unavailable
+from .deadlines import seconds_left
 from .statements import Statement
 from .tls import client_context
 
@@ -20,7 +21,8 @@ T = TypeVar("T")
 log = logging.getLogger("cairn.graph")
 
 READ_SECONDS = 120.0
-"""Neo4j ends a reading transaction that takes longer; requests have shorter deadlines of their own."""
+"""Neo4j ends a reading transaction that takes longer, or at the deadline of the request that it reads for (`deadlines`)."""
+_TIMED_OUT = "Neo.ClientError.Transaction.TransactionTimedOut"
 _CHECKED = {"bolt+s": "bolt", "neo4j+s": "neo4j"}
 _UNAVAILABLE = ("Neo.TransientError.", "Neo.ClientError.Cluster.", "Neo.DatabaseError.General.")
 
@@ -37,6 +39,8 @@ def plain_error(error: Exception) -> CairnError:
     if isinstance(error, Neo4jError):
         code = error.code or ""
         log.warning("Neo4j refused a statement: %s %s", code, error.message)
+        if code.startswith(_TIMED_OUT):
+            return TooCostly("the graph database stopped a statement that took too long; ask for less at a time")
         if code.startswith(_UNAVAILABLE):
             return Unavailable("the graph database is busy or restarting; try again")
         if code == "Neo.ClientError.Statement.ArgumentError":
@@ -69,7 +73,9 @@ class Database:
         self.round_trips += 1
         async with self._session(default_access_mode="READ") as session:
             try:
-                result = await session.run(Query(cast("LiteralString", statement.text), timeout=READ_SECONDS), dict(parameters or {}))
+                result = await session.run(
+                    Query(cast("LiteralString", statement.text), timeout=seconds_left(READ_SECONDS)), dict(parameters or {})
+                )
                 return [_row(record) async for record in result]
             except (Neo4jError, DriverError) as error:
                 if not error.is_retryable():
@@ -80,7 +86,7 @@ class Database:
         async def work(transaction: AsyncManagedTransaction) -> list[Row]:
             return await run(transaction, statement, parameters)
 
-        return await self._session_call("execute_read", unit_of_work(timeout=READ_SECONDS)(work))
+        return await self._session_call("execute_read", unit_of_work(timeout=seconds_left(READ_SECONDS))(work))
 
     async def write(self, work: Callable[[AsyncManagedTransaction], Awaitable[T]]) -> T:
         """Run `work` in one retried write transaction. Only `graph/writer.py`, migrations and leases call this."""
