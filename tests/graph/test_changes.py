@@ -65,12 +65,13 @@ WALKED = {
     "supersessions.supersede", "tenants.create_tenant",
 }  # fmt: skip
 BOOKKEEPING = {
-    "communities._apply", "communities._show", "consolidations._change", "expiry.remove_requests", "keys.touch_key", "models.keep_drift",
+    "checkpoints._change", "communities._apply", "communities._show", "consolidations._change", "expiry.remove_requests", "keys.touch_key",
+    "models.keep_drift",
     "models.keep_examples",
     "refreshes.claim", "refreshes.move", "relinking.finish", "remembering._forgotten_before", "vectors._pass", "vectors.mend",
 }  # fmt: skip
 """These change nothing that the ledger tells of: what is worked out from the rest (communities, vectors, features), who works on that and
-how far it is, idempotency keys, when a key was last used, and nothing at all."""
+how far it is, idempotency keys, when a key was last used, what is signed of the ledger itself, and nothing at all."""
 
 GRAPH = "https://example.org/graph"
 ADA = "https://example.org/ada"
