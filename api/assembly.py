@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -27,6 +27,7 @@ from .graphql_http import GraphQLHTTP
 from .health import Check, Readiness, healthz
 from .limits import Limits
 from .metrics import Metrics
+from .overload import Overload
 from .subscriptions import WebSockets
 
 _STATIC = Path(__file__).parent / "static"
@@ -36,7 +37,7 @@ _STATIC = Path(__file__).parent / "static"
 class Parts:
     """What the app is made of. `shareable`: root fields whose answers principals with equal permissions may share.
 
-    `needed` and `wanted` are the checks of `/readyz`: it is ready while the needed ones pass.
+    `needed` and `wanted` are the checks of `/readyz`: it is ready while the needed ones pass. `silent` is the executor's.
     """
 
     schema: strawberry.Schema
@@ -47,13 +48,14 @@ class Parts:
     shareable: frozenset[str] = frozenset()
     needed: Mapping[str, Check] = field(default_factory=dict[str, Check])
     wanted: Mapping[str, Check] = field(default_factory=dict[str, Check])
+    silent: Callable[[float], bool] | None = None
     routes: Sequence[BaseRoute] = ()
 
 
 def assemble(parts: Parts) -> Starlette:
     """The app: /graphql, /healthz, /readyz, /metrics, the start page, the vendored files, and the parts' own routes."""
     settings, gate = parts.settings, parts.gate
-    executor = Executor(parts.schema, Limits.of(settings), parts.make_context, settings.request_timeout)
+    executor = Executor(parts.schema, Limits.of(settings), parts.make_context, settings.request_timeout, silent=parts.silent)
     cache = parts.epochs and QueryCache(parts.epochs, schema_version(parts.schema), settings.cache_ttl, parts.shareable)
     metrics = Metrics()
     http = GraphQLHTTP(executor, gate, cache, settings, (_STATIC / "graphiql.html").read_bytes())
@@ -68,7 +70,10 @@ def assemble(parts: Parts) -> Starlette:
             Mount("/static", StaticFiles(directory=_STATIC)),
             *parts.routes,
         ],
-        middleware=[Middleware(Envelope, metrics=metrics)],
+        middleware=[
+            Middleware(Envelope, metrics=metrics),
+            Middleware(Overload, most=settings.max_requests, line=settings.max_waiting, patience=settings.request_timeout / 3),
+        ],
     )
 
 

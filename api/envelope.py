@@ -36,6 +36,9 @@ _HEADERS = [
     (b"cross-origin-resource-policy", b"same-origin"),
 ]
 
+_UNAVAILABLE = 503
+_AGAIN = [(b"retry-after", b"1")]
+
 
 class Envelope:
     """ASGI middleware around the whole app."""
@@ -65,7 +68,8 @@ class Envelope:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 cache = next((value.decode("ascii") for name, value in message["headers"] if name == b"x-cache"), "")
-                message["headers"] = [*message["headers"], *_HEADERS, (b"x-request-id", request.encode("ascii"))]
+                again = _AGAIN if status == _UNAVAILABLE and all(name != b"retry-after" for name, _ in message["headers"]) else []
+                message["headers"] = [*message["headers"], *again, *_HEADERS, (b"x-request-id", request.encode("ascii"))]
             await send(message)
 
         try:

@@ -45,9 +45,19 @@ class Answer:
 
 
 class Executor:
-    """Runs operations of one schema. `timeout` is in seconds and holds for queries and mutations."""
+    """Runs operations of one schema. `timeout` is in seconds and holds for queries and mutations.
 
-    def __init__(self, schema: strawberry.Schema, limits: Limits, make_context: MakeContext, timeout: float) -> None:
+    `silent` tells whether the graph database has not answered anything for so many seconds: then it is not the query that was slow.
+    """
+
+    def __init__(
+        self,
+        schema: strawberry.Schema,
+        limits: Limits,
+        make_context: MakeContext,
+        timeout: float,
+        silent: Callable[[float], bool] | None = None,
+    ) -> None:
         core = schema._schema  # pyright: ignore[reportPrivateUsage]
         self._documents = Documents(core, limits)
         self._schema = copy.copy(schema)
@@ -55,6 +65,7 @@ class Executor:
         self._schema.process_errors = _leave_errors
         self._make_context = make_context
         self._timeout = timeout
+        self._silent = silent
 
     def plan(self, parameters: Parameters) -> Plan:
         """What `parameters` mean. Raises Refused for a malformed or oversized document and for an unclear operation."""
@@ -113,6 +124,8 @@ class Executor:
         if plan.operation.kind is OperationType.MUTATION:
             again = "its outcome is unknown: repeat it with the same idempotencyKey"
             return wrap(Unavailable(f"the change took longer than {limit}; {again}"))
+        if self._silent is not None and self._silent(self._timeout):
+            return wrap(Unavailable(f"the graph database has not answered for {limit}; try again in a moment"))
         return wrap(TooCostly(f"the query took longer than {limit} and was stopped; ask for less at a time"))
 
 

@@ -73,7 +73,7 @@ async def open_services(settings: Settings, report: Report = silent) -> AsyncGen
         name = await graph_name(database)
         epochs = await stack.enter_async_context(open_epochs(running.redis_url, name, staleness=settings.policy_staleness))
         events = await stack.enter_async_context(open_events(running.redis_url, name))
-        writer = await stack.enter_async_context(open_writer(database, epochs))
+        writer = await stack.enter_async_context(open_writer(database, epochs, attempt=settings.request_timeout / 2))
         first_key = await bootstrap(writer, settings.tenant)
         report(Progress("Opening"))
         yield await _open(stack, settings, database, writer, epochs, events, first_key)
@@ -88,9 +88,10 @@ async def _open(
     events: Events,
     first_key: str | None,
 ) -> Cairn:
-    accesses = Accesses(database, settings.policy_staleness, hideable_fields())
+    patience = settings.request_timeout / 3  # of the looks at keys and rules before an operation
+    accesses = Accesses(database, settings.policy_staleness, hideable_fields(), patience=patience)
     writer.listeners += [_refreshing(accesses), events.publish]
-    authenticator = Authenticator(database, writer, settings.policy_staleness)
+    authenticator = Authenticator(database, writer, settings.policy_staleness, patience)
     stack.push_async_callback(authenticator.close)
     administration = Administration(writer, accesses)
     await _ensure_operator(settings, writer, administration, authenticator)
@@ -104,6 +105,7 @@ async def _open(
     stack.push_async_callback(imports.close)
     imports.listeners.append(_imported(linker))
     await imports.recover()
+    _in_background(stack, imports.keep_recovering(), "cairn-imports")
     consolidator = _consolidate(stack, settings, database, writer)
     services = Services(
         settings=settings,

@@ -20,7 +20,7 @@ from ..graph.database import Database
 from ..graph.rules import load_rules
 from ..graph.tenants import Catalog, read_catalog, read_versions
 from .compiler import compile_access
-from .flights import Flights
+from .flights import PATIENCE_SECONDS, Flights
 from .model import enforce
 from .ruleset import RuleSet
 
@@ -62,14 +62,21 @@ class Accesses:
     compiled aside and then swapped in whole; any error means no.
     """
 
-    def __init__(self, database: Database, staleness: float = 0.5, hideable: frozenset[str] = frozenset(), size: int = 4_096) -> None:
+    def __init__(
+        self,
+        database: Database,
+        staleness: float = 0.5,
+        hideable: frozenset[str] = frozenset(),
+        size: int = 4_096,
+        patience: float = PATIENCE_SECONDS,
+    ) -> None:
         self.database = database
         self.hideable = hideable
         self._staleness = staleness
         self._size = size
         self._tenants: OrderedDict[str, _Known] = OrderedDict()
         self._accesses: OrderedDict[tuple[str, str], _Compiled] = OrderedDict()
-        self._flights: Flights[str, None] = Flights()
+        self._flights: Flights[str, None] = Flights(patience)
 
     async def get(self, tenant: str, principal: str) -> Access:
         """What the principal may do now.
