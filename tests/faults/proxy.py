@@ -40,7 +40,7 @@ class Proxy:
 
     def __init__(self, upstream: str) -> None:
         self._upstream = urlsplit(upstream)
-        self._lines: set[_Line] = set()
+        self.lines: set[_Line] = set()
         self.fault = FINE
         self.port = 0
         self.opened = 0
@@ -56,12 +56,12 @@ class Proxy:
 
     @property
     def connections(self) -> int:
-        """How many connections are open now."""
-        return len(self._lines)
+        """How many connections the clients hold open now."""
+        return sum(line.held for line in self.lines)
 
     def reset(self) -> None:
         """Break every connection with a TCP reset."""
-        for line in list(self._lines):
+        for line in list(self.lines):
             line.reset()
 
     async def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -71,13 +71,13 @@ class Proxy:
             _abort(writer)
             return
         line = _Line(self, writer)
-        self._lines.add(line)
+        self.lines.add(line)
         try:
             await line.carry(reader, await self._connect())
         except (OSError, asyncio.IncompleteReadError):
             pass
         finally:
-            self._lines.discard(line)
+            self.lines.discard(line)
             line.reset()
 
     async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
@@ -93,7 +93,9 @@ class _Line:
         self._proxy = proxy
         self._writers = [writer]
         self._dead = False
+        self._ended = asyncio.Event()
         self._replied = 0
+        self.held = True
 
     async def carry(self, reader: asyncio.StreamReader, server: tuple[asyncio.StreamReader, asyncio.StreamWriter]) -> None:
         self._writers.append(server[1])
@@ -109,7 +111,7 @@ class _Line:
             await asyncio.gather(*pumps, return_exceptions=True)
 
     async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, *, reply: bool) -> None:
-        while chunk := await source.read(_CHUNK):
+        while chunk := await _read(source):
             fault = self._proxy.fault
             self._dead = self._dead or fault.silent
             if self._dead:
@@ -123,12 +125,22 @@ class _Line:
                     return
             sink.write(chunk)
             await sink.drain()
+        self.held = self.held and reply
         if self._dead:  # nobody hears that the other side hung up
-            await asyncio.Event().wait()
+            await self._ended.wait()
 
     def reset(self) -> None:
+        """Break it, for both sides."""
+        self._ended.set()
         for writer in self._writers:
             _abort(writer)
+
+
+async def _read(source: asyncio.StreamReader) -> bytes:
+    try:
+        return await source.read(_CHUNK)
+    except ConnectionError:
+        return b""
 
 
 def _abort(writer: asyncio.StreamWriter) -> None:
@@ -151,6 +163,6 @@ async def open_proxy(upstream: str) -> AsyncIterator[Proxy]:
         server.close()
         proxy.reset()
         async with asyncio.timeout(10):
-            while proxy.connections:
+            while proxy.lines:
                 proxy.reset()
                 await asyncio.sleep(0.01)
