@@ -34,8 +34,8 @@ from cairn.graph.servers import Servers, servers
 from cairn.settings import Settings
 
 AGENTS = 16
-REGISTER = "mutation($a: ID!) { registerAgent(input: {id: $a, name: $a}) { id } }"
-SET = "mutation($a: ID!, $k: String!, $i: String) { setState(input: {agent: $a, key: $k, value: $k, idempotencyKey: $i}) { version } }"
+REGISTER = "mutation($a: ID!, $n: String!) { registerAgent(input: {id: $a, name: $n}) { id } }"
+SET = "mutation($a: ID!, $k: String!, $v: JSON!, $i: String) { setState(input: {agent: $a, key: $k, value: $v, idempotencyKey: $i}) { version } }"
 STATES = """query($a: ID!, $p: String) { agent(id: $a) { states(first: 100, after: $p) {
   nodes { key value version } pageInfo { hasNextPage endCursor } } } }"""
 SIZE = "{ ledger { size } }"
@@ -161,7 +161,7 @@ async def opened(running: Servers, folder: Path, tenant: str) -> AsyncIterator[A
     api = API(running, folder, tenant)
     await api.start()
     try:
-        await asyncio.gather(*(Caller(api).insist(REGISTER, a=f"agent{number}") for number in range(AGENTS)))
+        await asyncio.gather(*(Caller(api).insist(REGISTER, a=f"agent{number}", n=f"Agent {number}") for number in range(AGENTS)))
         yield api
     finally:
         api.stop()
@@ -208,7 +208,7 @@ async def crash(running: Servers, folder: Path, number: int, writes: int, caller
             caller = Caller(api)
             for number in waiting:
                 key = f"k{number}"
-                await caller.insist(SET, a=f"agent{number % AGENTS}", k=key, i=key)
+                await caller.insist(SET, a=f"agent{number % AGENTS}", k=key, v=key, i=key)
                 acknowledged.add(key)
                 if (name := moments.get(len(acknowledged))) is not None:
                     killing.append(asyncio.create_task(kill(name)))
@@ -240,7 +240,7 @@ async def repeat(running: Servers, folder: Path, writes: int, callers: int) -> i
         async def call() -> None:
             reading, dropping = Caller(api), (Caller(api), Caller(api))
             for number in waiting:
-                asked = {"a": f"agent{number % AGENTS}", "k": f"k{number}", "i": f"k{number}"}
+                asked = {"a": f"agent{number % AGENTS}", "k": f"k{number}", "v": number, "i": f"k{number}"}
                 await asyncio.gather(*(one.ask(SET, read=False, **asked) for one in dropping), reading.insist(SET, **asked))
             reading.close()
 
