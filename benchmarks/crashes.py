@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import logging
 import os
 import random
 import signal
@@ -35,7 +36,8 @@ from cairn.settings import Settings
 
 AGENTS = 16
 REGISTER = "mutation($a: ID!, $n: String!) { registerAgent(input: {id: $a, name: $n}) { id } }"
-SET = "mutation($a: ID!, $k: String!, $v: JSON!, $i: String) { setState(input: {agent: $a, key: $k, value: $v, idempotencyKey: $i}) { version } }"
+SET = """mutation($a: ID!, $k: String!, $v: JSON!, $i: String) {
+  setState(input: {agent: $a, key: $k, value: $v, idempotencyKey: $i}) { version } }"""
 STATES = """query($a: ID!, $p: String) { agent(id: $a) { states(first: 100, after: $p) {
   nodes { key value version } pageInfo { hasNextPage endCursor } } } }"""
 SIZE = "{ ledger { size } }"
@@ -280,6 +282,7 @@ def main() -> None:
     parser.add_argument("--callers", type=int, default=64)
     parser.add_argument("--repeated", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=1)
+    logging.disable(logging.ERROR)  # that servers which are killed have died
     sys.exit(0 if asyncio.run(run(parser.parse_args())) else 1)
 
 
