@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import BadInput, Unavailable
@@ -13,8 +14,18 @@ from ..graph.database import Database, connect
 from ..graph.progress import Progress, Report
 from ..graph.restoring import restore
 from ..graph.servers import servers
+from ..graph.tenants import tenant_names
+from ..graph.verification import Verdict, verify
 from ..settings import Settings
 from .presence import running_url
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """What a restore brought back, and what the verification of each tenant said, when it was asked for."""
+
+    counts: Counts
+    ledgers: tuple[tuple[str, Verdict], ...] = ()
 
 
 async def back_up_to(settings: Settings, file: Path, report: Report) -> Counts:
@@ -23,12 +34,20 @@ async def back_up_to(settings: Settings, file: Path, report: Report) -> Counts:
         return await back_up(database, file, report)
 
 
-async def restore_from(settings: Settings, file: Path, report: Report) -> Counts:
-    """Restore `file` into the database that the settings name, or the embedded one. Raises what `restore` and `_database` do."""
+async def restore_from(settings: Settings, file: Path, report: Report, *, check: bool = False) -> Restored:
+    """Restore `file` into the database that the settings name, or the embedded one. Raises what `restore` and `_database` do.
+
+    With `check`, every tenant's ledger is verified afterwards, and the graph against it; what does not hold is told, and stays.
+    """
     report(Progress("Checking the file"))
     header = whole(file)  # before a server is started, or a data directory made, for nothing
     async with _database(settings, report) as database:
-        return await restore(database, file, header, report)
+        counts = await restore(database, file, header, report)
+        ledgers: list[tuple[str, Verdict]] = []
+        for tenant in await tenant_names(database) if check else ():
+            report(Progress(f"Verifying {tenant}"))
+            ledgers.append((tenant, await verify(database, tenant)))
+        return Restored(counts, tuple(ledgers))
 
 
 @asynccontextmanager
@@ -43,5 +62,5 @@ async def _database(settings: Settings, report: Report) -> AsyncGenerator[Databa
         servers(settings, report) as running,
         connect(running.neo4j_uri, running.neo4j_user, running.neo4j_password, running.neo4j_database) as database,
     ):
-        await database.ping()
+        await database.ping(f"CAIRN_NEO4J_URI is {settings.neo4j_uri}" if settings.neo4j_uri is not None else None)
         yield database

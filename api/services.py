@@ -67,6 +67,8 @@ async def open_services(settings: Settings, report: Report = silent) -> AsyncGen
         database = await stack.enter_async_context(
             connect(running.neo4j_uri, running.neo4j_user, running.neo4j_password, running.neo4j_database)
         )
+        if settings.neo4j_uri is not None:
+            await database.ping(f"CAIRN_NEO4J_URI is {settings.neo4j_uri}")
         await refuse_incomplete(database)
         report(Progress("Bringing the schema up to date"))
         await migrate(database)

@@ -118,12 +118,13 @@ class Database:
     def _session(self, **config: Any) -> AsyncSession:
         return self._driver.session(database=self._name, **config)  # pyright: ignore[reportUnknownMemberType]
 
-    async def ping(self) -> None:
-        """Raise `Unavailable` unless Neo4j answers."""
+    async def ping(self, place: str | None = None) -> None:
+        """Raise `Unavailable` unless Neo4j answers. `place` says where it was looked for; only who runs Cairn may be told that."""
         try:
             await self._driver.verify_connectivity()  # pyright: ignore[reportUnknownMemberType]
         except (Neo4jError, DriverError, OSError) as error:
-            raise plain_error(error) from error
+            plain = plain_error(error)
+            raise (Unavailable(f"{plain.message} ({place})") if place else plain) from error
 
 
 def _row(record: Record) -> Row:
