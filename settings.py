@@ -2,11 +2,68 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address, ip_network
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+Algorithm = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "Ed25519"]
+"""Signatures by a private key. None by a shared secret, and not `none`."""
+
+
+class Provider(BaseModel):
+    """One OpenID Connect provider whose tokens let their bearers in. Raises `pydantic.ValidationError` for what would be no safe choice."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,30}$", description="What its principals begin with: oidc:<name>:<subject>.")
+    issuer: str = Field(max_length=500, description="Its `iss`, exactly.")
+    audience: str = Field(min_length=1, max_length=500, description="What `aud` must be or hold, exactly.")
+    jwks_url: str | None = Field(default=None, description="Where its keys are. Unset: its discovery document says.")
+    algorithms: tuple[Algorithm, ...] = Field(default=("RS256", "ES256"), min_length=1, description="The algorithms it signs with.")
+    tenant: str | None = Field(default=None, description="The tenant its principals belong to. Unset: CAIRN_TENANT.")
+    tenant_claim: str | None = Field(default=None, description="A claim that tells the tenant, by way of `tenants`.")
+    tenants: dict[str, str] = Field(default={}, description="From the values of that claim to tenants. Other values let nobody in.")
+    roles_claim: str = Field(default="roles", description="A claim that holds roles or groups; dots lead into objects.")
+    roles: dict[str, str] = Field(default={}, description="From the values of that claim to roles. Other values give nothing.")
+    networks: tuple[str, ...] = Field(default=(), description="Private networks that it may be in, such as 10.1.0.0/16.")
+    ca: Path | None = Field(default=None, description="A file of certificates, when its own is issued by none of the usual authorities.")
+
+    @field_validator("issuer", "jwks_url")
+    @classmethod
+    def _is_address(cls, value: str | None) -> str | None:
+        """An https URL; http only to this machine, for trying things out."""
+        if value is not None:
+            parts = urlsplit(value)
+            if not parts.hostname or parts.query or parts.fragment or "@" in parts.netloc:
+                raise ValueError("must be an https URL without user, query and fragment")
+            if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(parts.hostname)):
+                raise ValueError("must be an https URL")
+        return value
+
+    @field_validator("networks")
+    @classmethod
+    def _are_networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for network in value:
+            ip_network(network)
+        return value
+
+    @model_validator(mode="after")
+    def _tenants_go_with_their_claim(self) -> Self:
+        if (self.tenant_claim is None) != (not self.tenants) or (self.tenant_claim is not None and self.tenant is not None):
+            raise ValueError("give either tenant, or tenant_claim and tenants")
+        return self
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host, as written in a URL, is this machine itself."""
+    try:
+        return host == "localhost" or ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
 
 
 def _default_data_dir() -> Path:
@@ -34,10 +91,22 @@ class Settings(BaseSettings):
     )
     host: str = Field(default="127.0.0.1", description="The address the HTTP server listens on.")
     port: int = Field(default=8420, ge=0, le=65535, description="The HTTP server's port; 0 takes a free one.")
+    env: Literal["development", "production"] = Field(
+        default="development",
+        description="`production` refuses to start while something is open that should not be; see `cairn doctor`.",
+    )
+    tls_cert: Path | None = Field(default=None, description="The HTTP server's certificate with its chain, PEM. Unset: plain HTTP.")
+    tls_key: Path | None = Field(default=None, description="The key of `tls_cert`, PEM, not encrypted.")
+    tls_client_ca: Path | None = Field(default=None, description="Authorities, PEM; every client must show a certificate from one of them.")
+    behind_proxy: bool = Field(default=False, description="A proxy in front ends TLS, and nobody else reaches the HTTP server.")
+    graphiql: bool | None = Field(default=None, description="Whether /graphql shows browsers GraphiQL. Unset: in development.")
     tenant: str = Field(default="default", description="The tenant that the command line and new keys belong to.")
     url: str | None = Field(
         default=None, description="A Cairn elsewhere that the command line shall talk to, such as https://cairn.example.org."
     )
+    url_ca: Path | None = Field(default=None, description="Authorities for `url`, PEM. Unset: the usual ones.")
+    url_cert: Path | None = Field(default=None, description="The certificate that the command line shows a Cairn with `tls_client_ca`.")
+    url_key: Path | None = Field(default=None, description="The key of `url_cert`.")
     token: SecretStr | None = Field(default=None, description="The API key that the command line uses; the operator's own when unset.")
     log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="How much is logged.")
 
@@ -46,15 +115,22 @@ class Settings(BaseSettings):
     )
     neo4j_user: str = Field(default="neo4j", description="The user for `neo4j_uri`.")
     neo4j_password: SecretStr | None = Field(default=None, description="The password for `neo4j_uri`. Unset: no authentication.")
+    neo4j_ca: Path | None = Field(default=None, description="Authorities for a bolt+s:// or neo4j+s:// server, PEM. Unset: the usual ones.")
     neo4j_database: str = Field(default="neo4j", description="The database within that server.")
     neo4j_heap: str = Field(default="1g", pattern=r"^\d+[mg]$", description="The embedded Neo4j's Java heap.")
     neo4j_page_cache: str = Field(default="512m", pattern=r"^\d+[mg]$", description="The embedded Neo4j's page cache.")
     redis_url: str | None = Field(
         default=None, description="A Redis 6 or later to use (redis://, rediss://, unix://). Unset: an embedded one is started."
     )
+    redis_ca: Path | None = Field(default=None, description="Authorities for a rediss:// server, PEM. Unset: the usual ones.")
     redis_memory: str = Field(default="256mb", pattern=r"^\d+(kb|mb|gb)$", description="How much memory the embedded Redis may use.")
 
     cache_ttl: float = Field(default=300.0, gt=0, description="Seconds after which a cached answer is dropped even when nothing changed.")
+    oidc: tuple[Provider, ...] = Field(
+        default=(),
+        description="OpenID Connect providers whose tokens are taken beside API keys (JSON list of objects).",
+    )
+
     policy_staleness: float = Field(
         default=0.5,
         ge=0,
@@ -109,3 +185,16 @@ class Settings(BaseSettings):
     request_retention: float = Field(
         default=86_400.0, ge=86_400, description="Seconds for which idempotency keys are remembered, a day at least."
     )
+
+    @property
+    def shows_graphiql(self) -> bool:
+        """Whether browsers are shown GraphiQL."""
+        return self.env == "development" if self.graphiql is None else self.graphiql
+
+    @field_validator("oidc")
+    @classmethod
+    def _providers_are_apart(cls, value: tuple[Provider, ...]) -> tuple[Provider, ...]:
+        """Names make principals, and issuers tell providers apart."""
+        if len({provider.name for provider in value}) < len(value) or len({provider.issuer for provider in value}) < len(value):
+            raise ValueError("two providers have the same name or issuer")
+        return value

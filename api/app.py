@@ -24,7 +24,7 @@ def create_app(cairn: Cairn) -> Starlette:
     def make_context(access: Access, request: str) -> Context:
         return Context(access, services, request)
 
-    gate = Gate(cairn.authenticator, services.accesses)
+    gate = Gate(cairn.credentials, services.accesses)
     return assemble(
         Parts(
             schema=build_schema(),

@@ -58,7 +58,7 @@ def assemble(parts: Parts) -> Starlette:
     executor = Executor(parts.schema, Limits.of(settings), parts.make_context, settings.request_timeout, silent=parts.silent)
     cache = parts.epochs and QueryCache(parts.epochs, schema_version(parts.schema), settings.cache_ttl, parts.shareable)
     metrics = Metrics()
-    http = GraphQLHTTP(executor, gate, cache, settings, (_STATIC / "graphiql.html").read_bytes())
+    http = GraphQLHTTP(executor, gate, cache, settings, (_STATIC / "graphiql.html").read_bytes() if settings.shows_graphiql else None)
     return Starlette(
         routes=[
             Route("/graphql", http),
@@ -71,7 +71,7 @@ def assemble(parts: Parts) -> Starlette:
             *parts.routes,
         ],
         middleware=[
-            Middleware(Envelope, metrics=metrics),
+            Middleware(Envelope, metrics=metrics, encrypted=settings.behind_proxy),
             Middleware(Overload, most=settings.max_requests, line=settings.max_waiting, patience=settings.request_timeout / 3),
         ],
     )

@@ -7,24 +7,24 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ..errors import CairnError, Unauthenticated
-from ..graph.access import Access
+from ..graph.access import Access, Identity
 
-_LONGEST_TOKEN = 4_096
+_LONGEST_TOKEN = 8_192
 
 
 class Authenticator(Protocol):
     """Tells whose token it is. Raises Unauthenticated for one that is wrong, expired or revoked."""
 
-    async def authenticate(self, token: str) -> tuple[str, str]:
-        """The token's (tenant, principal)."""
+    async def authenticate(self, token: str) -> Identity:
+        """Whom the token stands for."""
         ...
 
 
 class Accesses(Protocol):
     """Compiles permissions; what it answers is never older than `policy_staleness`."""
 
-    async def get(self, tenant: str, principal: str) -> Access:
-        """What the principal may do in the tenant."""
+    async def access_of(self, identity: Identity) -> Access:
+        """What whoever has such a credential may do."""
         ...
 
     async def cache_generation(self, tenant: str) -> int:
@@ -51,9 +51,9 @@ class Gate:
         """The caller with this token, with permissions as they are now. Raises Unauthenticated, also when there is none."""
         if token is None:
             raise Unauthenticated("send your API key in the header Authorization: Bearer <key>; `cairn key create` makes one")
-        tenant, principal = await self._authenticator.authenticate(token)
-        access = await self._accesses.get(tenant, principal)
-        return Caller(access, await self._accesses.cache_generation(tenant))
+        identity = await self._authenticator.authenticate(token)
+        access = await self._accesses.access_of(identity)
+        return Caller(access, await self._accesses.cache_generation(identity.tenant))
 
     async def refusal(self, token: str | None, every: float) -> Unauthenticated:
         """Wait, asking every so many seconds, until this token is let in no more, and return why."""
@@ -74,5 +74,5 @@ def bearer(header: str | None) -> str | None:
     scheme, _, token = header.strip().partition(" ")
     token = token.strip()
     if scheme.lower() != "bearer" or not token or len(token) > _LONGEST_TOKEN or not token.isascii():
-        raise Unauthenticated("the Authorization header must be: Bearer <API key>")
+        raise Unauthenticated("the Authorization header must be: Bearer <API key or token>")
     return token

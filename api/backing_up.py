@@ -18,6 +18,7 @@ from ..graph.tenants import tenant_names
 from ..graph.verification import Verdict, verify
 from ..settings import Settings
 from .presence import running_url
+from .production import require_production
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,7 @@ async def restore_from(settings: Settings, file: Path, report: Report, *, check:
 @asynccontextmanager
 async def _database(settings: Settings, report: Report) -> AsyncGenerator[Database]:
     """The settings' database. Raises BadInput when they name a Cairn elsewhere, Unavailable when a running Cairn has the servers."""
+    require_production(settings)
     if settings.url is not None:
         raise BadInput("CAIRN_URL names a Cairn elsewhere; back up and restore on the machine it runs on, with its settings")
     url = running_url(settings.data_dir)
@@ -60,7 +62,7 @@ async def _database(settings: Settings, report: Report) -> AsyncGenerator[Databa
         raise Unavailable(f"Cairn is running at {url} and has the servers in {settings.data_dir}; stop it, then try again")
     async with (
         servers(settings, report) as running,
-        connect(running.neo4j_uri, running.neo4j_user, running.neo4j_password, running.neo4j_database) as database,
+        connect(running.neo4j_uri, running.neo4j_user, running.neo4j_password, running.neo4j_database, ca=running.neo4j_ca) as database,
     ):
         await database.ping(f"CAIRN_NEO4J_URI is {settings.neo4j_uri}" if settings.neo4j_uri is not None else None)
         yield database

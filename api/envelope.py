@@ -40,11 +40,15 @@ _UNAVAILABLE = 503
 _AGAIN = [(b"retry-after", b"1")]
 
 
-class Envelope:
-    """ASGI middleware around the whole app."""
+_STRICT = (b"strict-transport-security", b"max-age=31536000")
 
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+
+class Envelope:
+    """ASGI middleware around the whole app. `encrypted`: callers come by TLS although this process does not see it."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics, *, encrypted: bool = False) -> None:
         self._app = app
+        self._encrypted = encrypted
         self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -60,6 +64,7 @@ class Envelope:
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = give_id(scope)
+        headers = [*_HEADERS, _STRICT] if self._encrypted or scope.get("scheme") == "https" else _HEADERS
         began = perf_counter()
         status, cache = 0, ""
 
@@ -69,7 +74,7 @@ class Envelope:
                 status = message["status"]
                 cache = next((value.decode("ascii") for name, value in message["headers"] if name == b"x-cache"), "")
                 again = _AGAIN if status == _UNAVAILABLE and all(name != b"retry-after" for name, _ in message["headers"]) else []
-                message["headers"] = [*message["headers"], *again, *_HEADERS, (b"x-request-id", request.encode("ascii"))]
+                message["headers"] = [*message["headers"], *again, *headers, (b"x-request-id", request.encode("ascii"))]
             await send(message)
 
         try:

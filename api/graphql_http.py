@@ -45,9 +45,9 @@ class Reply:
 
 
 class GraphQLHTTP:
-    """The endpoint, an ASGI application. `page` is the HTML for browsers."""
+    """The endpoint, an ASGI application. `page` is the HTML for browsers; None: they get no page."""
 
-    def __init__(self, executor: Executor, gate: Gate, cache: QueryCache | None, settings: Settings, page: bytes) -> None:
+    def __init__(self, executor: Executor, gate: Gate, cache: QueryCache | None, settings: Settings, page: bytes | None) -> None:
         self._executor = executor
         self._gate = gate
         self._cache = cache
@@ -60,7 +60,7 @@ class GraphQLHTTP:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request."""
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        form = choose(headers.get("accept"), page=scope["method"] == "GET")
+        form = choose(headers.get("accept"), page=scope["method"] == "GET" and self._page is not None)
         request = request_id(scope)
         body = Body(receive, self._max_body, self._timeout)
         try:
@@ -68,7 +68,7 @@ class GraphQLHTTP:
                 raise Problem(405, BadInput("use GET or POST"), [(b"allow", b"GET, POST")])
             if form is None:
                 raise Problem(406, BadInput(f"the answer can be {Form.GRAPHQL.value}, {Form.JSON.value} or {Form.EVENTS.value}"))
-            if form is Form.PAGE:
+            if form is Form.PAGE and self._page is not None:
                 reply = Reply(200, form, self._page)
             else:
                 caller = await self._admit(headers)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -21,10 +22,11 @@ def operator_key(data_dir: Path) -> str | None:
     return None
 
 
-def announce(data_dir: Path, url: str) -> None:
-    """Say where this process serves, for command lines on the same machine."""
+def announce(data_dir: Path, url: str, certificate: Path | None = None) -> None:
+    """Say where this process serves and which certificate it shows, for command lines on the same machine."""
     mine = psutil.Process()
-    write_private(data_dir / SERVER_FILE, json.dumps({"url": url, "pid": mine.pid, "started": mine.create_time()}))
+    shown = None if certificate is None else str(certificate.absolute())
+    write_private(data_dir / SERVER_FILE, json.dumps({"url": url, "certificate": shown, "pid": mine.pid, "started": mine.create_time()}))
 
 
 def withdraw(data_dir: Path) -> None:
@@ -34,8 +36,19 @@ def withdraw(data_dir: Path) -> None:
 
 def running_url(data_dir: Path) -> str | None:
     """Where a process serves this data directory; None when none does."""
+    server = _running(data_dir)
+    return None if server is None else str(server["url"])
+
+
+def running_certificate(data_dir: Path) -> Path | None:
+    """The file of the certificate that this process shows; None when it shows none."""
+    server = _running(data_dir)
+    return None if server is None or not server.get("certificate") else Path(server["certificate"])
+
+
+def _running(data_dir: Path) -> dict[str, Any] | None:
     with suppress(OSError, ValueError, KeyError, psutil.Error):
         server = json.loads((data_dir / SERVER_FILE).read_text("utf-8"))
         if abs(psutil.Process(server["pid"]).create_time() - server["started"]) < 2:
-            return str(server["url"])
+            return server
     return None

@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import socket
+import ssl
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -15,12 +16,14 @@ import uvicorn
 from starlette.applications import Starlette
 from uvicorn.supervisors import Multiprocess
 
-from ..errors import Unavailable
+from ..errors import BadInput, Unavailable
 from ..graph.progress import Report, silent
 from ..graph.servers import servers
+from ..graph.tls import Certificate, Reloading
 from ..settings import Settings
 from .app import create_app
 from .presence import announce, withdraw
+from .production import require_production
 from .services import Cairn, open_services
 
 GRACE = 10
@@ -45,11 +48,40 @@ def bind(settings: Settings) -> socket.socket:
 def address(listening: socket.socket, settings: Settings) -> str:
     """The URL that people open."""
     host = settings.host if settings.host not in ("0.0.0.0", "::") else "127.0.0.1"  # noqa: S104
-    return f"http://{f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}"
+    scheme = "http" if settings.tls_cert is None else "https"
+    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}"
+
+
+def certificate(settings: Settings) -> Certificate | None:
+    """What the server shows, with the files as the settings name them; None for plain HTTP. Raises BadInput when half is missing."""
+    if settings.tls_cert is None and settings.tls_key is None and settings.tls_client_ca is None:
+        return None
+    if settings.tls_cert is None or settings.tls_key is None:
+        raise BadInput("TLS needs both CAIRN_TLS_CERT and CAIRN_TLS_KEY")
+    return Certificate(settings.tls_cert, settings.tls_key, settings.tls_client_ca)
+
+
+def check(settings: Settings) -> None:
+    """Raise BadInput, before anything is started, for what is not fit for production or a certificate that can't be used."""
+    require_production(settings)
+    shown = certificate(settings)
+    if shown is not None:
+        shown.context()
+
+
+@dataclass(frozen=True, slots=True)
+class _Secured:
+    """Gives uvicorn, in each worker process, a context of its own that follows the files."""
+
+    certificate: Certificate
+
+    def __call__(self, _config: uvicorn.Config, _default: object) -> ssl.SSLContext:
+        return Reloading(self.certificate).context
 
 
 def server(app: Starlette | str, settings: Settings, *, factory: bool = False, workers: int = 1) -> uvicorn.Config:
     """How uvicorn serves the app."""
+    shown = certificate(settings)
     return uvicorn.Config(
         app,
         factory=factory,
@@ -63,6 +95,7 @@ def server(app: Starlette | str, settings: Settings, *, factory: bool = False, w
         server_header=False,
         date_header=False,
         proxy_headers=False,
+        ssl_context_factory=None if shown is None else _Secured(shown),
     )
 
 
@@ -93,8 +126,10 @@ class Serving:
 async def serving(settings: Settings, report: Report = silent) -> AsyncGenerator[Serving]:
     """Serve from this process within the block, then drain and stop what was started.
 
-    SIGINT and SIGTERM set `ended`; whoever runs the block waits for it. Raises Unavailable when a server or the port can't be had.
+    SIGINT and SIGTERM set `ended`; whoever runs the block waits for it. Raises Unavailable when a server or the port can't be had,
+    BadInput for settings that are not fit for production when they should be, and for a certificate that can't be used.
     """
+    check(settings)
     listening = bind(settings)
     try:
         async with open_services(settings, report) as cairn:
@@ -105,7 +140,7 @@ async def serving(settings: Settings, report: Report = silent) -> AsyncGenerator
             while not web.started and not task.done():
                 await asyncio.sleep(0.01)
             url = address(listening, settings)
-            announce(settings.data_dir, url)
+            announce(settings.data_dir, url, settings.tls_cert)
             try:
                 yield Serving(url, cairn, ended)
             finally:
@@ -117,7 +152,11 @@ async def serving(settings: Settings, report: Report = silent) -> AsyncGenerator
 
 
 async def supervise(settings: Settings, workers: int, started: Callable[[str, str | None], None], report: Report = silent) -> None:
-    """Serve with several worker processes, which share the servers that this one starts. Ends on SIGINT or SIGTERM."""
+    """Serve with several worker processes, which share the servers that this one starts. Ends on SIGINT or SIGTERM.
+
+    Raises like `serving`.
+    """
+    check(settings)
     listening = bind(settings)
     url = address(listening, settings)
     try:
@@ -134,7 +173,7 @@ async def supervise(settings: Settings, workers: int, started: Callable[[str, st
                 first_key = cairn.first_key
             config = server("cairn.api.app:from_environment", settings, factory=True, workers=workers)
             group = Multiprocess(config, [listening])
-            announce(settings.data_dir, url)
+            announce(settings.data_dir, url, settings.tls_cert)
             started(url, first_key)
             await anyio.to_thread.run_sync(group.run)
     finally:

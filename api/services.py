@@ -35,12 +35,15 @@ from ..policies.accesses import Accesses
 from ..policies.administration import Administration
 from ..policies.authentication import Authenticator
 from ..policies.bootstrap import bootstrap
+from ..policies.credentials import Credentials
+from ..policies.vouching import Vouching
 from ..schema.context import Services
 from ..schema.fields import hideable_fields
 from ..settings import Settings
 from .epochs import Epochs, open_epochs
 from .events import Events, open_events
 from .presence import OPERATOR_KEY, operator_key
+from .production import require_production
 from .tasks import end
 
 OPERATOR = "operator"
@@ -51,7 +54,7 @@ class Cairn:
     """One process of Cairn, ready to answer. `first_key` is the first administrator's, told once."""
 
     services: Services
-    authenticator: Authenticator
+    credentials: Credentials
     epochs: Epochs
     first_key: str | None
 
@@ -60,12 +63,14 @@ class Cairn:
 async def open_services(settings: Settings, report: Report = silent) -> AsyncGenerator[Cairn]:
     """Start or reach the servers, bring the schema up to date, and open every part; close them in turn at the end.
 
-    Raises Unavailable when a server can't be had, or when the database holds part of a backup only.
+    Raises Unavailable when a server can't be had, or when the database holds part of a backup only, and BadInput for settings that are
+    not fit for production when they should be.
     """
+    require_production(settings)
     async with AsyncExitStack() as stack:
         running = await stack.enter_async_context(servers(settings, report))
         database = await stack.enter_async_context(
-            connect(running.neo4j_uri, running.neo4j_user, running.neo4j_password, running.neo4j_database)
+            connect(running.neo4j_uri, running.neo4j_user, running.neo4j_password, running.neo4j_database, ca=running.neo4j_ca)
         )
         if settings.neo4j_uri is not None:
             await database.ping(f"CAIRN_NEO4J_URI is {settings.neo4j_uri}")
@@ -91,7 +96,8 @@ async def _open(
     first_key: str | None,
 ) -> Cairn:
     patience = settings.request_timeout / 3  # of the looks at keys and rules before an operation
-    accesses = Accesses(database, settings.policy_staleness, hideable_fields(), patience=patience)
+    lendable = frozenset(role for provider in settings.oidc for role in provider.roles.values())
+    accesses = Accesses(database, settings.policy_staleness, hideable_fields(), patience=patience, lendable=lendable)
     writer.listeners += [_refreshing(accesses), events.publish]
     authenticator = Authenticator(database, writer, settings.policy_staleness, patience)
     stack.push_async_callback(authenticator.close)
@@ -125,7 +131,16 @@ async def _open(
         signer=open_signer(settings.data_dir / "ledger.key"),
         communities=_communities(stack, database, writer, settings),
     )
-    return Cairn(services, authenticator, epochs, first_key)
+    return Cairn(services, Credentials(authenticator, _vouching(stack, settings, database, writer)), epochs, first_key)
+
+
+def _vouching(stack: AsyncExitStack, settings: Settings, database: Database, writer: Writer) -> Vouching | None:
+    """What knows the tokens of the settings' identity providers; None without any."""
+    if not settings.oidc:
+        return None
+    vouching = Vouching(settings.oidc, settings.tenant, database, writer, settings.policy_staleness)
+    stack.push_async_callback(vouching.close)
+    return vouching
 
 
 def _refreshing(accesses: Accesses) -> Callable[[Sequence[Event]], Awaitable[None]]:
@@ -172,7 +187,7 @@ def _extract(stack: AsyncExitStack, extractor: Extractor | None, database: Datab
 
 def _relink(stack: AsyncExitStack, database: Database, writer: Writer, linker: Linker, accesses: Accesses) -> None:
     """Link old memories again in the background, whenever a tenant's names changed."""
-    relinker = Relinker(database, writer, linker, accesses.get)
+    relinker = Relinker(database, writer, linker, accesses.get, accesses.shared_graphs)
     linker.gazetteers.listeners.append(relinker.request)
     _in_background(stack, relinker.work(), "cairn-relinker")
 

@@ -56,7 +56,7 @@ def computing(cairn: Cairn) -> Starlette:
         Parts(
             schema=build_schema(),
             make_context=lambda access, request: Context(access, services, request),
-            gate=Gate(cairn.authenticator, services.accesses),
+            gate=Gate(cairn.credentials, services.accesses),
             settings=services.settings,
         )
     )

@@ -13,6 +13,7 @@ import random
 from collections.abc import Callable
 from time import perf_counter
 
+from cairn.graph.access import Identity
 from cairn.graph.tenants import Catalog
 from cairn.policies.compiler import compile_access
 from cairn.policies.model import enforce, make_enforcer
@@ -58,11 +59,11 @@ def measure(count: int) -> None:
     edited = perf_counter() - begin
     catalog = Catalog(tuple(sorted({*(f"team/{n}" for n in range(500)), *(f"agent/agent{n}" for n in range(500)), "public"})))
     begin = perf_counter()
-    access = compile_access(rules, catalog, "agent1")
+    access = compile_access(rules, catalog, Identity("acme", "agent1"))
     access.decide("memory:team/1/1", "read")
     cold = perf_counter() - begin
     begin = perf_counter()
-    compile_access(rules, catalog, "agent51").decide("memory:team/1/1", "read")
+    compile_access(rules, catalog, Identity("acme", "agent51")).decide("memory:team/1/1", "read")
     second = perf_counter() - begin
 
     rng = random.Random(11)

@@ -2,7 +2,7 @@
 
     python -m benchmarks.recall_latency [--memories 10000] [--callers 16] [--rounds 40]
 
-Both go to the same Neo4j in turns in the same run: `learning.recall.recall` whole (two to four statements, features, ranking), and one
+Both go to the same Neo4j in turns in the same run: `learning.recall.recall` whole (three or four statements, features, ranking), and one
 query of the vector index for the ten nearest ids. The embedding of the question is part of both.
 """
 

@@ -20,6 +20,33 @@ class Decision:
     rule: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """One scope of a credential: the credential reaches what `object`, a pattern as in a rule, covers, for `action`."""
+
+    object: str
+    action: str
+
+    @property
+    def text(self) -> str:
+        """As people read and write it: `memory:team/* read`."""
+        return f"{self.object} {self.action}"
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Whom a credential stands for.
+
+    `roles`: roles that it lends to its principal besides those that the rules assign. `bounds`: it may do what its principal may,
+    as far as one of these reaches; None: all of it.
+    """
+
+    tenant: str
+    principal: str
+    roles: tuple[str, ...] = ()
+    bounds: tuple[Bound, ...] | None = None
+
+
 def _nothing(_object: str, _action: str) -> Decision:
     return Decision(allowed=False)
 
@@ -33,7 +60,8 @@ class Access:
     `state_allow`, `state_deny`: regular expressions over `<scope>/<key>` that a readable state matches / must not match.
     `hidden_fields`: `Type.field` names that the principal may not read.
     `fingerprint`: hash of the effective grants; equal fingerprints give equal answers (for operations that don't name the principal).
-    `decide`: the exact decision table for single checks, same answers as Casbin's `enforce`.
+    `lent`, `bounds`: what the caller's credential adds and takes away, as in its `Identity`; all of the above heeds them.
+    `decide`: the exact decision table for single checks: Casbin's `enforce`, and within the bounds.
     """
 
     tenant: str
@@ -46,7 +74,19 @@ class Access:
     state_allow: tuple[str, ...] = ()
     state_deny: tuple[str, ...] = ()
     hidden_fields: frozenset[str] = frozenset()
+    lent: tuple[str, ...] = ()
+    bounds: tuple[Bound, ...] | None = None
     decide: Callable[[str, str], Decision] = field(default=_nothing, repr=False, compare=False)
+
+    @property
+    def identity(self) -> Identity:
+        """Whose permissions these are, to ask for them anew."""
+        return Identity(self.tenant, self.principal, self.lent, self.bounds)
+
+    @property
+    def narrowed(self) -> bool:
+        """Whether the credential reaches less than its principal may do."""
+        return self.bounds is not None
 
     def may(self, obj: str, action: str) -> bool:
         """Whether the principal may do `action` to `obj` (for example `memory:team/research`, `write`)."""
@@ -55,4 +95,5 @@ class Access:
     def require(self, obj: str, action: str) -> None:
         """Raise `Forbidden` unless the principal may do `action` to `obj`."""
         if not self.may(obj, action):
-            raise Forbidden(f"{self.principal} may not {action} {obj}; ask an administrator for a rule that allows it")
+            way_out = "the key has scopes, so look at those too" if self.narrowed else "ask an administrator for a rule that allows it"
+            raise Forbidden(f"{self.principal} may not {action} {obj}; {way_out}")

@@ -7,13 +7,15 @@ import logging
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any, LiteralString, TypeVar, cast
 
-from neo4j import AsyncDriver, AsyncGraphDatabase, AsyncManagedTransaction, AsyncSession, Record, unit_of_work
+from neo4j import AsyncDriver, AsyncGraphDatabase, AsyncManagedTransaction, AsyncSession, Query, Record, unit_of_work
 from neo4j.exceptions import AuthError, DriverError, Neo4jError
 
 from ..errors import BadInput, CairnError, Internal, Unavailable
 from .statements import Statement
+from .tls import client_context
 
 Row = dict[str, Any]
 T = TypeVar("T")
@@ -22,6 +24,7 @@ log = logging.getLogger("cairn.graph")
 READ_SECONDS = 120.0
 """Neo4j ends a reading transaction that takes longer; requests have shorter deadlines of their own."""
 CONNECT_SECONDS = 5.0
+_CHECKED = {"bolt+s": "bolt", "neo4j+s": "neo4j"}
 _UNAVAILABLE = ("Neo.TransientError.", "Neo.ClientError.Cluster.", "Neo.DatabaseError.General.")
 
 
@@ -50,7 +53,7 @@ def plain_error(error: Exception) -> CairnError:
 
 
 class Database:
-    """One Neo4j database. Reads are retried by the driver; results come as plain dicts.
+    """One Neo4j database. Reads are retried where a failure may pass; results come as plain dicts.
 
     Guarantee: every error that leaves is a `CairnError` without an address or a statement in it.
     """
@@ -66,12 +69,29 @@ class Database:
         return time.monotonic() - self._answered >= seconds
 
     async def read(self, statement: Statement, parameters: Mapping[str, Any] | None = None) -> list[Row]:
-        """Run a reading statement in one retried transaction and return all its rows."""
+        """Run a reading statement and return all its rows.
+
+        It is a transaction by itself: one round trip where a transaction around it takes three. When it fails in a way that may
+        pass (a lost connection, a server that is busy), the driver's retried transaction runs it again, from the start.
+        """
+        self.round_trips += 1
+        async with self._session(default_access_mode="READ") as session:
+            try:
+                result = await session.run(Query(cast("LiteralString", statement.text), timeout=READ_SECONDS), dict(parameters or {}))
+                rows = [_row(record) async for record in result]
+                self._answered = time.monotonic()
+                return rows
+            except (Neo4jError, DriverError) as error:
+                if isinstance(error, Neo4jError):
+                    self._answered = time.monotonic()
+                if not error.is_retryable():
+                    raise plain_error(error) from error
+            except (OSError, OverflowError, UnicodeError) as error:
+                raise plain_error(error) from error
 
         async def work(transaction: AsyncManagedTransaction) -> list[Row]:
             return await run(transaction, statement, parameters)
 
-        self.round_trips += 1
         return await self._session_call("execute_read", unit_of_work(timeout=READ_SECONDS)(work))
 
     async def write(self, work: Callable[[AsyncManagedTransaction], Awaitable[T]], seconds: float | None = None) -> T:
@@ -140,9 +160,17 @@ async def run(transaction: AsyncManagedTransaction, statement: Statement, parame
 
 @asynccontextmanager
 async def connect(
-    uri: str, user: str = "neo4j", password: str | None = None, name: str = "neo4j", pool: int = 100
+    uri: str, user: str = "neo4j", password: str | None = None, name: str = "neo4j", pool: int = 100, ca: Path | None = None
 ) -> AsyncGenerator[Database]:
-    """A `Database` over its own driver, closed at the end. Does not wait for the server: `ping` does."""
+    """A `Database` over its own driver, closed at the end. Does not wait for the server: `ping` does.
+
+    With a scheme that ends in `+s` the server's certificate must come from an authority in `ca`, or from a usual one without it.
+    Raises BadInput for a `ca` that can't be read.
+    """
+    scheme, separator, rest = uri.partition("://")
+    secured: dict[str, Any] = {}
+    if scheme in _CHECKED:  # by our own context, since the driver's takes no file beside such a scheme
+        uri, secured = f"{_CHECKED[scheme]}{separator}{rest}", {"ssl_context": client_context(ca)}
     auth = (user, password) if password is not None else None
     driver = AsyncGraphDatabase.driver(  # pyright: ignore[reportUnknownMemberType]
         uri,
@@ -153,6 +181,7 @@ async def connect(
         max_transaction_retry_time=15.0,
         notifications_min_severity="OFF",
         user_agent="cairn",
+        **secured,
     )
     async with driver:
         yield Database(driver, name)

@@ -8,9 +8,8 @@ CALL (row) {
 OPTIONAL MATCH (f)-[d:DUPLICATE_OF]->(origin:Memory)
 WITH row, coalesce(origin, f) AS first, coalesce(d.similarity, 1.0) AS similarity
 MATCH (m:Memory {id: row.id})
-CREATE (m)-[:DUPLICATE_OF {similarity: similarity, at: row.at}]->(first)
-SET m.duplicateOf = first.id
-RETURN row.i AS i;
+CREATE (m)-[:DUPLICATE_OF {similarity: similarity, at: datetime(row.at)}]->(first)
+SET m.duplicateOf = first.id;
 
 // duplicates_assign: says what memories duplicate, or that they duplicate nothing, when both are still there
 UNWIND $rows AS row

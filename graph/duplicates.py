@@ -8,12 +8,13 @@ may not read. A memory that will expire may duplicate another, but none duplicat
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from .changes import Change, Entry, Results, Settled, Step, answered, content_hash
 from .database import Row
+from .instants import stamp
 from .memories import Memory
 from .statements import load
 from .writer import Writer
@@ -46,14 +47,11 @@ def digest(tenant: str, memory: Memory) -> str | None:
     return content_hash(["duplicate", *names, same_words(memory.text)])[:32]
 
 
-def mark_step(tenant: str, memories: Sequence[Memory]) -> Step:
-    """The step that links memories, written by an earlier step of the same change, to the first that say exactly the same."""
-    rows: list[Row] = []
-    for memory in memories:
-        same = digest(tenant, memory)
-        if same is not None:
-            rows.append({"id": memory.id, "tenant": tenant, "scope": memory.scope, "digest": same, "at": memory.recorded_at})
-    return Step(_CYPHER["duplicates_mark"], tuple(rows))
+def mark_step(memories: Iterable[Row], at: datetime) -> Step:
+    """The step that links memories, written with these properties by an earlier step of the same change, to the first that say the same."""
+    instant = stamp(at)
+    rows = ({**{name: memory[name] for name in ("id", "tenant", "scope", "digest")}, "at": instant} for memory in memories)
+    return Step(_CYPHER["duplicates_mark"], tuple(row for row in rows if row["digest"] is not None))
 
 
 async def assign(writer: Writer, tenant: str, likenesses: Sequence[Likeness], at: datetime) -> int:

@@ -29,7 +29,7 @@ CALL (row) {
   CALL (row, m, named) {
     WITH row, m, named WHERE named
     REMOVE m:Memory:Unembedded
-    SET m:Forgotten, m.embedding = null, m.embeddingB = null, m.terms = null, m.heading = null, m.traits = null, m.digest = null, m.duplicateOf = null, m.supersededAt = null, m.supersededBy = null,
+    SET m:Forgotten, m.embedding = null, m.embeddingB = null, m.sketch = null, m.sketchB = null, m.terms = null, m.heading = null, m.traits = null, m.digest = null, m.duplicateOf = null, m.supersededAt = null, m.supersededBy = null,
         m.text = null, m.metadata = null, m.speaker = null, m.externalId = null, m.session = null, m.erasedAt = row.at
   }
   CALL (m, named) {

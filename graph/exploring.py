@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from pyoxigraph import Literal
+
 from ..errors import BadInput
 from .access import Access
 from .analysis import label_tokens, lucene_any
@@ -14,11 +16,13 @@ from .pages import Page, check_first, decode, encode, page
 from .rdf import graph_key, resource_key
 from .resources import Resource, resources_by_key
 from .statements import load
-from .vocabulary import RDF_TYPE
+from .vocabulary import PREFERRED_NAMES, RDF_TYPE
 
 _CYPHER = load("resources")
 _MOST = 1_000
 """A search looks at this many of the best matches; pages go no deeper."""
+_FIRST = 10_000.0
+"""What is called exactly as the search says scores so much more than by words alone, which never give as much."""
 _GRAPHS_AT_ONCE = 250
 _MAX_WORDS = 16
 MAX_HOPS = 6
@@ -52,7 +56,9 @@ async def search_entities(
     first: int = 20,
     after: str | None = None,
 ) -> Page[Resource]:
-    """A page of entities, no blank nodes: those whose names hold all words of `text`, the best first, or else in the order of keys.
+    """A page of entities, no blank nodes: those whose names hold all words of `text`, or else all in the order of keys.
+
+    What has a label that is `text`, but for case, comes first, then the best matches.
 
     The last word may be the beginning of one. `type`: the IRI of a class; `graph`: only what this graph says. Of a search by text
     the best thousand matches can be reached.
@@ -97,7 +103,9 @@ async def _by_text(
         return Page((), (), more=False)
     queries = [_query(words, graphs[start : start + _GRAPHS_AT_ONCE]) for start in range(0, len(graphs), _GRAPHS_AT_ONCE)]
     score, key = position or (None, "")
-    parameters |= {"queries": queries, "most": _MOST, "scoreAfter": score, "keyAfter": key}
+    label = Literal(text.strip().encode("utf-8", "replace").decode("utf-8"))  # half a surrogate pair is in no label
+    spelled = [f"{predicate} {label}" for predicate in PREFERRED_NAMES]
+    parameters |= {"spelled": spelled, "first": _FIRST, "queries": queries, "most": _MOST, "scoreAfter": score, "keyAfter": key}
     rows = await database.read(_CYPHER["resources_search"], parameters)
     scores = {row["key"]: row["score"] for row in rows}
     found = await resources_by_key(database, access, list(scores))

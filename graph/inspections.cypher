@@ -14,7 +14,7 @@ UNION ALL
 MATCH (m:Forgotten)
 WHERE m.tenant = $tenant AND m.id IS NOT NULL
 RETURN m.scope AS scope, m.id AS id, m.erasedAt IS NOT NULL AS erased,
-       coalesce(m.text, m.metadata, m.speaker, m.externalId, m.session, m.terms, m.embedding, m.embeddingB, m.heading, m.digest) IS NOT NULL OR EXISTS { (m)-[:MENTIONS]->() } AS full,
+       coalesce(m.text, m.metadata, m.speaker, m.externalId, m.session, m.terms, m.embedding, m.embeddingB, m.sketch, m.sketchB, m.heading, m.digest) IS NOT NULL OR EXISTS { (m)-[:MENTIONS]->() } AS full,
        null AS memory;
 
 // inspect_agents: every agent
@@ -37,6 +37,11 @@ RETURN f.id AS id, f.recall AS recall, f.agent AS agent, f.query AS query, f.has
 MATCH (k:ApiKey)
 WHERE k.tenant = $tenant AND k.id IS NOT NULL
 RETURN k {.*} AS key;
+
+// inspect_revocations: every revoked token and subject
+MATCH (r:TokenRevocation)
+WHERE r.tenant = $tenant AND r.id IS NOT NULL
+RETURN r.id AS id, r {.*} AS revocation;
 
 // inspect_graphs: the graphs of a kind in the order of their IRIs
 MATCH (g:Graph)

@@ -21,6 +21,7 @@ from .memories import from_row, memory_hash
 from .names import agent_scope, key, parts
 from .rdf import statements_hash
 from .replay import extend
+from .revocations import Revocation, stored_revocation
 from .rules import StoredRule, load_rules, policy_hash
 from .statements import load
 from .states import state_hash
@@ -132,6 +133,14 @@ def _key(row: Row) -> Seen:
     return Seen(f"key:{row['key']['id']}", _digest(lambda: stored_key(row["key"]).digest()))
 
 
+def _revocation(row: Row) -> Seen:
+    return Seen(f"revocation:{row['id']}", _digest(lambda: _identified(row["id"], stored_revocation(row["revocation"]))))
+
+
+def _identified(id: str, revocation: Revocation) -> str:
+    return revocation.digest() if revocation.id == id else _UNREADABLE
+
+
 async def _graphs(database: Database, tenant: str) -> AsyncGenerator[Seen]:
     for row in await database.read(_CYPHER["inspect_graphs"], {"tenant": tenant, "kind": "named"}):
         yield Seen(f"graph:{row['iri']}", await content_hash(database, row["number"]))
@@ -152,6 +161,7 @@ INSPECTIONS = (
     Inspection("fact:", _each("inspect_facts", _fact)),
     Inspection("feedback:", _each("inspect_feedback", _feedback)),
     Inspection("key:", _each("inspect_keys", _key)),
+    Inspection("revocation:", _each("inspect_revocations", _revocation)),
     Inspection("entity:", _entities),
     Inspection("graph:", _graphs),
 )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from ..errors import BadInput
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def now() -> datetime:
@@ -14,7 +16,9 @@ def now() -> datetime:
 
 
 def utc(value: Any) -> datetime:
-    """A property read from Neo4j, or an aware datetime, as a datetime in UTC. Raises TypeError for anything else."""
+    """A property read from Neo4j, microseconds since 1970, or an aware datetime, in UTC. Raises TypeError for anything else."""
+    if isinstance(value, int):
+        return _EPOCH + timedelta(microseconds=value)
     native = value if isinstance(value, datetime) else getattr(value, "to_native", lambda: None)()
     if not isinstance(native, datetime):
         raise TypeError(f"{type(value).__name__} is no instant")

@@ -4,12 +4,12 @@ CREATE (k:ApiKey)
 SET k = row.key
 RETURN row.i AS i;
 
-// keys_create_first: stores an API key unless one of the administrators has a key that works, and the rules still stand
+// keys_create_first: stores an API key unless one of the administrators has a key that works and is not narrowed, and the rules still stand
 UNWIND $rows AS row
 MATCH (t:Tenant {id: row.tenant})
 WITH row, t.policyVersion = row.expected AS current, EXISTS {
   MATCH (k:ApiKey)
-  WHERE k.tenant = row.tenant AND k.principal IN row.administrators AND k.revokedAt IS NULL AND (k.expiresAt IS NULL OR k.expiresAt > row.at)
+  WHERE k.tenant = row.tenant AND k.principal IN row.administrators AND k.scopes IS NULL AND k.revokedAt IS NULL AND (k.expiresAt IS NULL OR k.expiresAt > row.at)
 } AS present
 FOREACH (_ IN CASE WHEN current AND NOT present THEN [1] ELSE [] END | CREATE (k:ApiKey) SET k = row.key)
 RETURN row.i AS i, current, NOT present AS made;
@@ -40,7 +40,7 @@ WHERE k.tenant = $tenant AND k.id > $after AND ($principal IS NULL OR k.principa
 RETURN k {.*} AS key
 ORDER BY k.tenant, k.id LIMIT $limit;
 
-// keys_principals: who has an API key that works
+// keys_principals: who has an API key that works, and to what it is narrowed
 MATCH (k:ApiKey)
 WHERE k.tenant = $tenant AND k.revokedAt IS NULL AND (k.expiresAt IS NULL OR k.expiresAt > $now)
-RETURN DISTINCT k.principal AS principal;
+RETURN DISTINCT k.principal AS principal, k.scopes AS scopes;

@@ -11,7 +11,7 @@ from hashlib import sha256
 
 from ..errors import BadInput, NotFound
 from . import tags
-from .access import Access
+from .access import Access, Bound, Identity
 from .changes import Change, Entry, Event, Idempotency, Results, Settled, Step, content_hash
 from .database import Database, Row
 from .instants import check_instant, from_stamp, maybe_utc, now, stamp, utc
@@ -30,7 +30,7 @@ TOUCH_EVERY = timedelta(minutes=1)
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """What is known of a key, its secret excepted. `hash`: SHA-256 of the secret, in hex."""
+    """What is known of a key, its secret excepted. `hash`: SHA-256 of the secret, in hex. `scopes`: None when it is not narrowed."""
 
     id: str
     tenant: str
@@ -41,11 +41,18 @@ class ApiKey:
     expires_at: datetime | None = None
     revoked_at: datetime | None = None
     last_used_at: datetime | None = None
+    scopes: tuple[Bound, ...] | None = None
+
+    @property
+    def identity(self) -> Identity:
+        """Whom the key stands for."""
+        return Identity(self.tenant, self.principal, bounds=self.scopes)
 
     def digest(self) -> str:
         """The hash of the key as the ledger holds it."""
         parts = [self.id, self.tenant, self.principal, self.hash, stamp(self.created_at), self.created_by, stamp(self.expires_at)]
-        return content_hash(["key", *parts, stamp(self.revoked_at)])
+        scopes = [] if self.scopes is None else [[scope.text for scope in self.scopes]]  # older keys have hashes without
+        return content_hash(["key", *parts, stamp(self.revoked_at), *scopes])
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,14 +74,16 @@ def secret_hash(secret: str) -> str:
     return sha256(secret.encode("ascii")).hexdigest()
 
 
-def make_key(tenant: str, principal: str, created_by: str, expires_at: datetime | None = None) -> NewKey:
+def make_key(
+    tenant: str, principal: str, created_by: str, expires_at: datetime | None = None, scopes: tuple[Bound, ...] | None = None
+) -> NewKey:
     """A new key, not stored yet. Raises BadInput for an id that can't be a principal's and for an end that is past or has no zone."""
     check_id("the principal's id", principal)
     created_at = now()
     if expires_at is not None and check_instant("expiresAt", expires_at) <= created_at:
         raise BadInput("expiresAt must be in the future")
     secret = secrets.token_urlsafe(_SECRET_BYTES)
-    key = ApiKey(new_id(), tenant, principal, secret_hash(secret), created_at, created_by, expires_at)
+    key = ApiKey(new_id(), tenant, principal, secret_hash(secret), created_at, created_by, expires_at, scopes=scopes)
     return NewKey(key, f"cairn_{key.id}_{secret}")
 
 
@@ -174,10 +183,13 @@ async def find_key(database: Database, id: str) -> ApiKey | None:
 
 
 async def list_keys(database: Database, access: Access, first: int, after: str | None = None, principal: str | None = None) -> Page[ApiKey]:
-    """Keys in the order in which they were made, one principal's or all; without `read` on `key` only one's own."""
+    """Keys in the order in which they were made, one principal's or all.
+
+    Without `read` on `key` only one's own, and with a narrowed key none.
+    """
     check_first(first)
     if not access.may("key", "read"):
-        if principal not in (None, access.principal):
+        if access.narrowed or principal not in (None, access.principal):
             return Page((), (), more=False)
         principal = access.principal
     position = decode(after, str)
@@ -189,9 +201,14 @@ async def list_keys(database: Database, access: Access, first: int, after: str |
 
 
 async def principals_with_keys(database: Database, tenant: str) -> frozenset[str]:
-    """Who has a key that works."""
+    """Who has a key that works and may do all that its principal may."""
+    return frozenset(identity.principal for identity in await keyed_identities(database, tenant) if identity.bounds is None)
+
+
+async def keyed_identities(database: Database, tenant: str) -> frozenset[Identity]:
+    """Whom keys stand for that work, narrowed ones too."""
     rows = await database.read(_CYPHER["keys_principals"], {"tenant": tenant, "now": now()})
-    return frozenset(row["principal"] for row in rows)
+    return frozenset(Identity(tenant, row["principal"], bounds=_scopes(row["scopes"])) for row in rows)
 
 
 def _properties(key: ApiKey, *, text: bool = False) -> Row:
@@ -203,6 +220,7 @@ def _properties(key: ApiKey, *, text: bool = False) -> Row:
         "createdAt": stamp(key.created_at) if text else key.created_at,
         "createdBy": key.created_by,
         "expiresAt": stamp(key.expires_at) if text else key.expires_at,
+        "scopes": None if key.scopes is None else [scope.text for scope in key.scopes],
     }
 
 
@@ -218,4 +236,9 @@ def stored_key(row: Row) -> ApiKey:
         maybe_utc(row.get("expiresAt")),
         maybe_utc(row.get("revokedAt")),
         maybe_utc(row.get("lastUsedAt")),
+        _scopes(row.get("scopes")),
     )
+
+
+def _scopes(texts: Sequence[str] | None) -> tuple[Bound, ...] | None:
+    return None if texts is None else tuple(Bound(*text.rsplit(" ", 1)) for text in texts)

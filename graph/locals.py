@@ -51,6 +51,11 @@ class Unidentified:
     name: str
     agents: tuple[str, ...]
 
+    @property
+    def scope(self) -> str:
+        """The scope it is local to."""
+        return _scope(self.iri) or ""
+
 
 def scope_graph(scope: str) -> str:
     """The IRI of a scope's own graph."""

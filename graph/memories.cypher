@@ -3,11 +3,12 @@ UNWIND $rows AS row
 MATCH (a:Agent {key: row.agentKey})
 OPTIONAL MATCH (v:VectorSlots {id: 'memory'})
 CREATE (m:Memory)
-SET m = row.properties, m.embedding = row.vectors[v.nameA], m.embeddingB = row.vectors[v.nameB]
+SET m = row.properties, m.embedding = row.vectors[v.nameA], m.embeddingB = row.vectors[v.nameB],
+    m.sketch = row.sketches[v.nameA], m.sketchB = row.sketches[v.nameB],
+    m.occurredAt = datetime(row.occurredAt), m.recordedAt = datetime(row.recordedAt), m.expiresAt = datetime(row.expiresAt)
 CREATE (m)-[:REMEMBERED_BY]->(a)
 FOREACH (_ IN CASE WHEN m.text <> '' AND (v.nameA IS NOT NULL AND m.embedding IS NULL OR v.nameB IS NOT NULL AND m.embeddingB IS NULL) THEN [1] ELSE [] END |
-  SET m:Unembedded)
-RETURN row.i AS i;
+  SET m:Unembedded);
 
 // sessions_append: appends memories, in order, to the end of their session's chain
 UNWIND $rows AS row
@@ -29,14 +30,16 @@ FOREACH (n IN range(0, size(chain) - 1) |
   FOREACH (m IN chain[n..n + 1] | FOREACH (following IN chain[n + 1..n + 2] | CREATE (m)-[:NEXT]->(following))))
 FOREACH (last IN chain[-1..] | CREATE (s)-[:LAST]->(last))
 SET s.length = length + size(chain)
-DELETE l
-RETURN row.i AS i;
+DELETE l;
 
-// memories_by_id: readable memories that have not expired, by their ids
+// memories_by_id: readable memories that have not expired, by their ids; in one row, with instants as microseconds since 1970, since recall waits for it
 UNWIND $ids AS id
 MATCH (m:Memory {id: id})
 WHERE m.tenant = $tenant AND m.scope IN $scopes AND (m.expiresAt IS NULL OR m.expiresAt > $now)
-RETURN m {.id, .externalId, .agent, .kind, .modality, .text, .speaker, .session, .scope, .importance, .occurredAt, .recordedAt, .expiresAt, .metadata, .hash} AS memory;
+RETURN collect(m {.id, .externalId, .agent, .kind, .modality, .text, .speaker, .session, .scope, .importance, .metadata, .hash,
+                  occurredAt: m.occurredAt.epochSeconds * 1000000 + m.occurredAt.microsecond,
+                  recordedAt: m.recordedAt.epochSeconds * 1000000 + m.recordedAt.microsecond,
+                  expiresAt: m.expiresAt.epochSeconds * 1000000 + m.expiresAt.microsecond}) AS memories;
 
 // memories_principal: who remembered a memory
 MATCH (m:Memory {id: $id})
@@ -145,7 +148,7 @@ FOREACH (e IN CASE WHEN earlier IS NULL OR later IS NULL THEN [] ELSE [earlier] 
 FOREACH (s IN CASE WHEN session IS NULL OR earlier IS NULL THEN [] ELSE [session] END | CREATE (s)-[:LAST]->(earlier))
 DELETE en, ln, tail
 REMOVE m:Memory:Unembedded
-SET m:Forgotten, m.embedding = null, m.embeddingB = null, m.terms = null, m.heading = null, m.traits = null,
+SET m:Forgotten, m.embedding = null, m.embeddingB = null, m.sketch = null, m.sketchB = null, m.terms = null, m.heading = null, m.traits = null,
     m.digest = null, m.duplicateOf = null, m.supersededAt = null, m.supersededBy = null
 WITH DISTINCT row, m, before
 CALL (m) {
@@ -163,7 +166,7 @@ SET d.forgottenAt = row.at
 WITH DISTINCT row, d, d.hash AS before
 WHERE d:Memory
 REMOVE d:Memory:Unembedded
-SET d:Forgotten, d.lapsed = true, d.embedding = null, d.embeddingB = null, d.terms = null, d.heading = null, d.traits = null,
+SET d:Forgotten, d.lapsed = true, d.embedding = null, d.embeddingB = null, d.sketch = null, d.sketchB = null, d.terms = null, d.heading = null, d.traits = null,
     d.digest = null, d.duplicateOf = null, d.supersededAt = null, d.supersededBy = null
 WITH row, d, before
 CALL (d) {

@@ -151,8 +151,8 @@ def readable_step(access: Access, ids: Sequence[str]) -> Step:
 async def memories_by_id(database: Database, access: Access, ids: Sequence[str]) -> dict[str, Memory]:
     """Readable memories by id, in one round trip. Unreadable, unknown and expired ones are absent."""
     tags.collect(*(f"{access.tenant}/memory/{id}" for id in ids))
-    rows = await database.read(_CYPHER["memories_by_id"], {**_base(access), "ids": list(ids)})
-    return {memory.id: memory for memory in map(_read, rows)}
+    (row,) = await database.read(_CYPHER["memories_by_id"], {**_base(access), "ids": list(ids)})
+    return {memory.id: memory for memory in map(_read, ({"memory": one} for one in row["memories"]))}
 
 
 async def principal_of(database: Database, tenant: str, id: str) -> str | None:

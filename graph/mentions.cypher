@@ -5,8 +5,7 @@ MATCH (r:Resource {key: row.key})
 WHERE m.tenant = row.tenant AND r.tenant = row.tenant
 MERGE (m)-[x:MENTIONS {start: row.start, end: row.end}]->(r)
 ON CREATE SET x.text = row.text, x.confidence = row.confidence, x.speaker = row.speaker
-ON MATCH SET x.confidence = CASE WHEN row.confidence > x.confidence THEN row.confidence ELSE x.confidence END
-RETURN row.i AS i;
+ON MATCH SET x.confidence = CASE WHEN row.confidence > x.confidence THEN row.confidence ELSE x.confidence END;
 
 // mentions_of: what readable memories mention, as far as the reader may see the entities
 UNWIND $ids AS id

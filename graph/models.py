@@ -12,7 +12,7 @@ from datetime import datetime
 from ..errors import NotFound
 from . import tags
 from .access import Access
-from .changes import Change, Entry, Results, Settled, Step, content_hash, idempotency
+from .changes import Change, Entry, Idempotency, Results, Settled, Step, content_hash, idempotency
 from .database import Database, Row
 from .instants import maybe_utc, now, utc
 from .pages import Page, check_first, decode, encode, page
@@ -172,6 +172,22 @@ async def choose_model(writer: Writer, access: Access, version: int, *, pinned: 
 
     Raises Forbidden without `admin` on `model`, NotFound for a version that was never kept.
     """
+    once = idempotency(access.tenant, access.principal, "chooseModel", idempotency_key, [version, pinned])
+    return await writer.apply(_choice(access, version, once, pinned=pinned))
+
+
+async def roll_back(writer: Writer, database: Database, access: Access, idempotency_key: str | None = None) -> bool:
+    """Let the version rank, pinned, that did before the one that does now. An idempotency key that was used before has no further effect.
+
+    Raises Forbidden without `admin` on `model`.
+    """
+    access.require("model", "admin")
+    version = await _previous_version(database, access.tenant)
+    once = idempotency(access.tenant, access.principal, "rollbackModel", idempotency_key, [])
+    return await writer.apply(_choice(access, version, once, pinned=True))
+
+
+def _choice(access: Access, version: int, once: Idempotency | None, *, pinned: bool) -> Change:
     access.require("model", "admin")
     row: Row = {"tenant": access.tenant, "version": version, "pinned": pinned, "at": now()}
 
@@ -184,22 +200,20 @@ async def choose_model(writer: Writer, access: Access, version: int, *, pinned: 
         operation = "model.pin" if pinned else "model.choose"
         return Settled(answer=True, entries=(Entry(operation, "model", _named(before), _named(version)),))
 
-    return await writer.apply(
-        Change(
-            tenant=access.tenant,
-            actor=access.principal,
-            policy_version=access.policy_version,
-            steps=(Step(_CYPHER["models_choose"], (row,)),),
-            check=check,
-            settle=settle,
-            conflicts=frozenset({"model"}),
-            tags=frozenset({f"{access.tenant}/ranker"}),
-            idempotency=idempotency(access.tenant, access.principal, "chooseModel", idempotency_key, [version, pinned]),
-        )
+    return Change(
+        tenant=access.tenant,
+        actor=access.principal,
+        policy_version=access.policy_version,
+        steps=(Step(_CYPHER["models_choose"], (row,)),),
+        check=check,
+        settle=settle,
+        conflicts=frozenset({"model"}),
+        tags=frozenset({f"{access.tenant}/ranker"}),
+        idempotency=once,
     )
 
 
-async def previous_version(database: Database, tenant: str) -> int:
+async def _previous_version(database: Database, tenant: str) -> int:
     """The version that ranked before the one that does now; 0, the prior, when there is none."""
     rows = await database.read(_CYPHER["models_previous"], {"tenant": tenant})
     return rows[0]["version"] if rows else 0

@@ -11,7 +11,7 @@ import orjson
 from .merkle import Frontier, leaf_hash
 from .signing import Checkpoint
 
-CHAINED = ("policy", "agent:", "state:", "memory:", "fact:", "feedback:", "key:", "entity:", "graph:")
+CHAINED = ("policy", "agent:", "state:", "memory:", "fact:", "feedback:", "key:", "revocation:", "entity:", "graph:")
 """How targets begin whose every entry says, as `before`, what the entry before it left."""
 
 

@@ -38,11 +38,12 @@ UNWIND found AS link
 RETURN key, link.predicate AS predicate, link.direction AS direction, link.key AS otherKey, link.iri AS otherIri,
        COLLECT { MATCH (g:Graph) WHERE g.number IN link.numbers RETURN g.iri ORDER BY g.iri } AS graphs;
 
-// resources_search: resources whose names hold the words of a query, best first, of equals the one with fewer names, in readable graphs
+// resources_search: resources whose names hold the words of a query, those called just so before all others, then the best, of equals the one with fewer names, in readable graphs
 UNWIND $queries AS query
 CALL db.index.fulltext.queryRelationships('described_terms', query, {limit: $most}) YIELD relationship AS d, score
 WHERE d.graph IN $graphs
-WITH startNode(d) AS n, max(score + 1.0 / (1 + size(d.terms))) AS score
+WITH startNode(d) AS n,
+     max(score + 1.0 / (1 + size(d.terms)) + CASE WHEN any(l IN d.literals WHERE any(s IN $spelled WHERE toLower(l) STARTS WITH toLower(s))) THEN $first ELSE 0.0 END) AS score
 WHERE NOT n.blank AND ($type IS NULL OR EXISTS { (n)-[r:rdf__type]->(:Resource {key: $type}) WHERE r.g IN $graphs })
 WITH n, score
 WHERE $scoreAfter IS NULL OR score < $scoreAfter OR (score = $scoreAfter AND n.key > $keyAfter)

@@ -1,5 +1,11 @@
+// search_asker: the goals of the agent that asks, if its scope is readable, and the model that ranks for the tenant, if it is not the prior
+OPTIONAL MATCH (a:Agent {key: $agent}) WHERE a.scope IN $scopes
+OPTIONAL MATCH (t:Tenant {id: $tenant})
+OPTIONAL MATCH (m:RankingModel {tenant: $tenant, version: t.modelVersion})
+RETURN coalesce(a.goals, []) AS goals, m.version AS version, m.names AS names, m.weights AS weights;
+
 // search_candidates: readable memories near a question by terms, meaning, entities, facts that rest on them, or heading; of those by terms also the neighbours in
-// the session. All in one row, and instants as milliseconds: the driver takes long over each row and each date-time
+// the session. A list a column, instants as milliseconds and vectors as sketches: reading rows, date-times and long lists takes longer than finding them
 CALL () {
   WITH 1 AS one WHERE $terms <> ''
   CALL db.index.fulltext.queryNodes('memory_terms', $terms, {limit: $breadth}) YIELD node AS m
@@ -67,10 +73,12 @@ CALL (m, shared, worded) {
 WITH c AS m, sum(part) AS shared
 WITH m, shared,
      CASE WHEN $sessions THEN head(COLLECT { MATCH (m)-[:NEXT]->(n:Memory) WHERE n.scope IN $scopes RETURN n.id }) END AS next,
-     CASE WHEN $embedding IS NULL OR m[$property] IS NULL THEN 0.0 ELSE 2 * vector.similarity.cosine(m[$property], $embedding) - 1 END AS cosine,
-     CASE WHEN $goals = [] OR m[$property] IS NULL THEN 0.0
-          ELSE reduce(best = 0.0, goal IN [g IN $goals | 2 * vector.similarity.cosine(m[$property], g) - 1] | CASE WHEN goal > best THEN goal ELSE best END) END AS goals,
      COLLECT { MATCH (m)<-[:USEFUL]-(f:Feedback) WHERE f.agent = $agent RETURN f.query ORDER BY f.at DESC LIMIT 20 } AS asked
-RETURN collect([m.id, m.terms, m.heading, m.traits, m.speaker, m.session, next, coalesce(m.strength, m.importance),
-                m.occurredAt.epochMillis, m.supersededAt IS NOT NULL, cosine, goals, shared, asked, COUNT { (m)<-[:USEFUL]-() }, m.kind,
-                m.expiresAt.epochMillis]) AS found;
+RETURN collect(m.id) AS ids, collect(coalesce(m.terms, '')) AS terms, collect(coalesce(m.heading, '')) AS headings,
+       collect(coalesce(m.traits, [])) AS traits, collect(coalesce(m.speaker, '')) AS speakers, collect(coalesce(m.session, '')) AS sessions,
+       collect(coalesce(next, '')) AS following, collect(coalesce(m.strength, m.importance)) AS importance,
+       collect(m.occurredAt.epochMillis) AS occurred, collect(m.supersededAt IS NOT NULL) AS superseded, collect(shared) AS shared,
+       collect(CASE WHEN $compared THEN coalesce(m.memory_sketch, m.memory_vector, '') ELSE '' END) AS vectors,
+       collect(asked) AS asked, collect(COUNT { (m)<-[:USEFUL]-() }) AS used, min(m.expiresAt.epochMillis) AS expires,
+       collect(($kinds IS NULL OR m.kind IN $kinds) AND ($after IS NULL OR m.occurredAt >= $after)
+               AND ($before IS NULL OR m.occurredAt < $before)) AS eligible;

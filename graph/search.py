@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import NamedTuple
+
+import numpy as np
 
 from . import tags
 from .access import Access
@@ -17,12 +19,15 @@ from .database import Database, Row
 from .graphs import collect_graphs
 from .instants import now
 from .memories import Kind
-from .names import agent_scope
+from .names import agent_scope, key
 from .statements import load
-from .vectors import SLOT_A, SLOT_B, Slot
+from .vectors import SLOT_A, SLOT_B, Slot, cosines
 
 _CYPHER = load("search")
-_CANDIDATES = {slot: _CYPHER["search_candidates"].naming(memory_embedding=slot.index) for slot in (SLOT_A, SLOT_B)}
+_CANDIDATES = {
+    slot: _CYPHER["search_candidates"].naming(memory_embedding=slot.index, memory_vector=slot.key, memory_sketch=slot.sketch)
+    for slot in (SLOT_A, SLOT_B)
+}
 BREADTH = 100
 """Memories that the full-text index is asked for; the vector index half of it. More hardly find more, and cost."""
 _CLAUSES = 900
@@ -52,14 +57,16 @@ class Question:
     slot: Slot = SLOT_A
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A memory with what recall measures: its terms and its heading's, joined by spaces; its traits; the cosine to the question and
-    to the nearest goal (-1 to 1); how near the entities it mentions are to those of the question; the id of the next in its session.
+class Candidate(NamedTuple):
+    """A memory with what recall measures: its terms and its heading's, joined by spaces; its traits; when it `occurred`, in
+    milliseconds since 1970; the cosine to the question and to the nearest goal (-1 to 1); how near the entities it mentions are to
+    those of the question; the id of the next in its session.
 
-    `asked` are questions of the same agent that it was useful for (none for who may not read that agent's scope),
-    `used` is how often anybody found it so. `eligible` is False for
-    a neighbour that the question's filters leave out. What is hidden from the caller is None.
+    `asked` are questions of the same agent that it was useful for (none for who may not read that agent's scope), `used` is how often
+    anybody found it so. `eligible` is False for a neighbour that the question's filters leave out. What is hidden from the caller is
+    None.
+
+    A named tuple, since hundreds are made for each question.
     """
 
     id: str
@@ -70,7 +77,7 @@ class Candidate:
     session: str | None
     next: str | None
     importance: float
-    occurred_at: datetime
+    occurred: int
     superseded: bool
     cosine: float
     goals: float
@@ -78,6 +85,23 @@ class Candidate:
     asked: tuple[str, ...]
     used: int
     eligible: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """Who asks: the agent's own goals, none where its scope is not readable, and the `model` that ranks as `models.serving` gives it."""
+
+    goals: tuple[str, ...]
+    model: tuple[int, dict[str, float]] | None
+
+
+async def asker(database: Database, access: Access, agent: str) -> Asker:
+    """What is to be known of an agent, and of the tenant, before a question can be put; in one round trip."""
+    tags.collect(f"{access.tenant}/agent/{agent}", f"{access.tenant}/ranker", f"{access.tenant}/feedback")
+    parameters = {"tenant": access.tenant, "agent": key(access.tenant, agent), "scopes": list(access.scopes)}
+    (row,) = await database.read(_CYPHER["search_asker"], parameters)
+    model = None if row["version"] is None else (row["version"], dict(zip(row["names"], row["weights"], strict=True)))
+    return Asker(tuple(row["goals"]), model)
 
 
 async def candidates(database: Database, access: Access, question: Question, breadth: int = BREADTH) -> list[Candidate]:
@@ -91,11 +115,9 @@ async def candidates(database: Database, access: Access, question: Question, bre
     found: dict[str, Candidate] = {}
     for scopes in _chunks(searched(access.scopes, question)):
         (row,) = await database.read(_CANDIDATES[question.slot], _parameters(access, question, scopes, breadth))
-        for *values, kind, expires_at in row["found"]:
-            tags.collect_until(None if expires_at is None else _instant(expires_at))
-            one = _candidate(values, kind, access, question)
-            found[one.id] = one
-    return sorted(found.values(), key=lambda one: one.id)
+        tags.collect_until(None if row["expires"] is None else _instant(row["expires"]))
+        found.update(zip(row["ids"], _found(row, access, question), strict=True))
+    return [found[id] for id in sorted(found)]
 
 
 def searched(scopes: Sequence[str], question: Question) -> list[str]:
@@ -118,10 +140,8 @@ def _parameters(access: Access, question: Question, scopes: Sequence[str], bread
         "terms": "" if headed else lucene_query(access.tenant, scopes, "terms", question.terms),
         "headings": lucene_query(access.tenant, scopes, "heading", question.headings),
         "nearest": None if headed else embedding,
-        "embedding": embedding,
-        "property": question.slot.key,
+        "compared": embedding is not None or bool(question.goals),
         "resources": [] if headed else list(question.resources),
-        "goals": [list(goal) for goal in question.goals],
         "breadth": breadth,
         "nearby": max(1, breadth // 2),
         "now": now(),
@@ -131,22 +151,42 @@ def _parameters(access: Access, question: Question, scopes: Sequence[str], bread
     }
 
 
-def _candidate(values: Sequence[Any], kind: str, access: Access, question: Question) -> Candidate:
-    id, terms, heading, traits, speaker, session, following, importance = values[:8]
-    occurred_at, superseded, cosine, goals, shared, asked, used = values[8:]
-    occurred, hidden = _instant(occurred_at), access.hidden_fields
+def _found(row: Row, access: Access, question: Question) -> Iterator[Candidate]:
+    """The candidates in the columns of an answer."""
+    hidden = access.hidden_fields
     shown = hidden.isdisjoint({"Memory.speaker", "Memory.session"})
-    eligible = (
-        (question.kinds is None or Kind(kind) in question.kinds)
-        and (question.after is None or occurred >= question.after)
-        and (question.before is None or occurred < question.before)
+    nothing = [None] * len(row["ids"])
+    near, goals = _nearness(row["vectors"], question)
+    return map(
+        Candidate,
+        row["ids"],
+        row["terms"],
+        row["headings"],
+        map(tuple, row["traits"]),
+        nothing if "Memory.speaker" in hidden else [speaker or None for speaker in row["speakers"]],
+        nothing if "Memory.session" in hidden else [session or None for session in row["sessions"]],
+        [following or None for following in row["following"]],
+        row["importance"],
+        row["occurred"],
+        row["superseded"] if shown else [False] * len(nothing),
+        near,
+        goals,
+        row["shared"],
+        map(tuple, row["asked"]),
+        row["used"],
+        row["eligible"],
     )
-    return Candidate(
-        id, terms or "", heading or "", tuple(traits or ()),
-        None if "Memory.speaker" in hidden else speaker,
-        None if "Memory.session" in hidden else session,
-        following, importance, occurred, superseded and shown, cosine, goals, shared, tuple(asked), used, eligible,
-    )  # fmt: skip
+
+
+def _nearness(vectors: Sequence[bytes | Sequence[float]], question: Question) -> tuple[list[float], list[float]]:
+    """How near stored vectors are to the question and to the nearest goal; 0 where it has none."""
+    asked = [] if question.embedding is None else [question.embedding]
+    none = [0.0] * len(vectors)
+    if not vectors or not (asked or question.goals):
+        return none, none
+    columns = cosines(vectors, [*asked, *question.goals])
+    goals = np.maximum(0.0, columns[:, len(asked) :].max(axis=1)).tolist() if question.goals else none
+    return columns[:, 0].tolist() if asked else none, goals
 
 
 def _instant(milliseconds: int) -> datetime:

@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
+from urllib.parse import urlencode
 
 from anyio import CancelScope
 
@@ -33,6 +34,7 @@ class Servers:
     neo4j_database: str
     redis_url: str = field(repr=False)  # may hold a password
     embedded: bool
+    neo4j_ca: Path | None = None
 
 
 @asynccontextmanager
@@ -57,7 +59,14 @@ async def servers(settings: Settings, progress: Report = silent) -> AsyncGenerat
             redis_url = redis.result()
         assert uri is not None
         assert redis_url is not None
-        yield Servers(uri, user, password, database, redis_url, embedded)
+        yield Servers(uri, user, password, database, with_authorities(redis_url, settings.redis_ca), embedded, settings.neo4j_ca)
+
+
+def with_authorities(redis_url: str, ca: Path | None) -> str:
+    """The URL of a Redis by which every client of it checks its certificate against `ca`. Other than rediss:// stays as it is."""
+    if ca is None or not redis_url.startswith("rediss://") or "ssl_ca_certs=" in redis_url:
+        return redis_url
+    return f"{redis_url}{'&' if '?' in redis_url else '?'}{urlencode({'ssl_ca_certs': str(ca)})}"
 
 
 async def prepare(settings: Settings, progress: Report = silent) -> None:

@@ -82,8 +82,8 @@ UNWIND $rows AS row
 MATCH (v:VectorSlots {id: 'memory'})
 MATCH (m:Memory {id: row.id})
 WHERE m.tenant = row.tenant
-FOREACH (vector IN CASE WHEN row.vectors[v.nameA] IS NULL THEN [] ELSE [row.vectors[v.nameA]] END | SET m.embedding = vector)
-FOREACH (vector IN CASE WHEN row.vectors[v.nameB] IS NULL THEN [] ELSE [row.vectors[v.nameB]] END | SET m.embeddingB = vector)
+FOREACH (vector IN CASE WHEN row.vectors[v.nameA] IS NULL THEN [] ELSE [row.vectors[v.nameA]] END | SET m.embedding = vector, m.sketch = row.sketches[v.nameA])
+FOREACH (vector IN CASE WHEN row.vectors[v.nameB] IS NULL THEN [] ELSE [row.vectors[v.nameB]] END | SET m.embeddingB = vector, m.sketchB = row.sketches[v.nameB])
 FOREACH (_ IN CASE WHEN row.mended THEN [1] ELSE [] END | REMOVE m:Unembedded)
 RETURN row.i AS i;
 
@@ -91,7 +91,7 @@ RETURN row.i AS i;
 UNWIND $rows AS row
 MATCH (m:Memory {id: row.id})
 WHERE m.tenant = row.tenant
-SET m[row.property] = null
+SET m[row.property] = null, m[row.sketch] = null
 FOREACH (_ IN CASE WHEN row.lacking THEN [1] ELSE [] END | SET m:Unembedded)
 RETURN row.i AS i;
 

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, cast
 
+import numpy as np
 from neo4j import AsyncManagedTransaction
+from numpy.typing import NDArray
 
 from ..errors import Conflict, Internal
 from .changes import Change, Results, Settled, Step
@@ -29,11 +31,12 @@ Vectors = Mapping[str, Sequence[float]]
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """A place for one vector a memory: the key of its property, and the index over that."""
+    """A place for one vector a memory: the key of its property, the index over that, and the key of the vector's sketch."""
 
     id: str
     index: str
     key: str
+    sketch: str
 
     @property
     def other(self) -> Slot:
@@ -41,8 +44,8 @@ class Slot:
         return SLOT_B if self.id == "a" else SLOT_A
 
 
-SLOT_A = Slot("a", "memory_embedding", "embedding")
-SLOT_B = Slot("b", "memory_embedding_b", "embeddingB")
+SLOT_A = Slot("a", "memory_embedding", "embedding", "sketch")
+SLOT_B = Slot("b", "memory_embedding_b", "embeddingB", "sketchB")
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,14 +168,20 @@ async def unembedded(database: Database, limit: int) -> list[Stored]:
 
 async def fill(writer: Writer, holder: str, slots: Slots, vectors: Mapping[str, Vectors]) -> None:
     """Store vectors by memory id and remember where the pass stands, in one transaction. Raises Conflict without the lease."""
-    rows = tuple({"id": id, "tenant": slots.tenant, "vectors": _lists(vector), "mended": False} for id, vector in vectors.items())
+    rows = tuple({"id": id, "tenant": slots.tenant, **stored(vector), "mended": False} for id, vector in vectors.items())
     await _pass(writer, holder, slots, Step(_CYPHER["vectors_set"], rows))
 
 
 async def empty(writer: Writer, holder: str, slots: Slots, memories: Sequence[Stored]) -> None:
     """Take memories out of the set that does not serve, and mark those that the other lacks. Raises Conflict without the lease."""
     rows = tuple(
-        {"id": one.id, "tenant": slots.tenant, "property": slots.slot.other.key, "lacking": one.lacking and bool(one.text)}
+        {
+            "id": one.id,
+            "tenant": slots.tenant,
+            "property": slots.slot.other.key,
+            "sketch": slots.slot.other.sketch,
+            "lacking": one.lacking and bool(one.text),
+        }
         for one in memories
     )
     await _pass(writer, holder, slots, Step(_CYPHER["vectors_empty"], rows))
@@ -180,7 +189,7 @@ async def empty(writer: Writer, holder: str, slots: Slots, memories: Sequence[St
 
 async def mend(writer: Writer, tenant: str, vectors: Mapping[str, Vectors]) -> None:
     """Store the vectors that memories of a tenant lacked; one for which none can be had goes on without."""
-    rows = tuple({"id": id, "tenant": tenant, "vectors": _lists(vector), "mended": True} for id, vector in vectors.items())
+    rows = tuple({"id": id, "tenant": tenant, **stored(vector), "mended": True} for id, vector in vectors.items())
     steps = (Step(_CYPHER["vectors_set"], rows),)
     change = Change(tenant=tenant, actor="cairn", steps=steps, settle=lambda _: Settled(None, ()), tags=frozenset({f"{tenant}/memories"}))
     await writer.apply_alone(change, "vectors")
@@ -232,5 +241,36 @@ def _model(row: Row, slot: Slot) -> Model | None:
     return None if name is None else Model(name, row[f"dimensions{slot.id.upper()}"])
 
 
-def _lists(vectors: Vectors) -> dict[str, list[float]]:
-    return {name: list(vector) for name, vector in vectors.items()}
+def stored(vectors: Vectors) -> Row:
+    """One text's vectors as the statements take them that write: whole for the index, and as sketches, by their embedders' names."""
+    return {
+        "vectors": {name: list(vector) for name, vector in vectors.items()},
+        "sketches": {name: sketch(vector) for name, vector in vectors.items()},
+    }
+
+
+def sketch(vector: Sequence[float]) -> bytes:
+    """A vector's direction in a byte a number. Cosines to it are off by some thousandths.
+
+    Neo4j reads it many times as fast as the numbers, so that a question can be compared with hundreds of memories.
+    """
+    values = np.asarray(vector, dtype=np.float64)
+    longest = float(np.abs(values).max(initial=0.0)) or 1.0
+    return np.rint(values * (127.0 / longest)).astype(np.int8).tobytes()
+
+
+def cosines(kept: Sequence[bytes | Sequence[float]], wanted: Sequence[Sequence[float]]) -> NDArray[np.float64]:
+    """The cosine of each of `kept`, sketches or whole vectors, to each of `wanted` (a column each); 0 where there is nothing to compare."""
+    others = np.asarray(wanted, dtype=np.float64)
+    dimensions = others.shape[1]
+    if set(map(type, kept)) == {bytes} and set(map(len, kept)) == {dimensions}:
+        rows = np.frombuffer(b"".join(cast("Sequence[bytes]", kept)), dtype=np.int8).reshape(len(kept), dimensions).astype(np.float64)
+    else:
+        rows = np.zeros((len(kept), dimensions))
+        for at, one in enumerate(kept):
+            if len(one) == dimensions:
+                rows[at] = np.frombuffer(one, dtype=np.int8) if isinstance(one, bytes) else one
+    lengths = np.sqrt(np.einsum("ij,ij->i", rows, rows))[:, None] * np.linalg.norm(others, axis=1)
+    lengths[lengths == 0] = np.inf
+    near: NDArray[np.float64] = rows @ others.T / lengths
+    return near.round(9)

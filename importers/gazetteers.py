@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import OrderedDict
+from collections import OrderedDict, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
@@ -79,12 +79,12 @@ class Gazetteers:
         self._database = database
         self._patience = patience
         self._interval = interval
-        self._tenants: dict[str, _Tenant] = {}
+        self._tenants = defaultdict[str, _Tenant](_Tenant)
         self._numbers = 0
 
     async def current(self, tenant: str, scope: str | None = None) -> Current:
         """The tenant's gazetteer, with the local names of `scope`."""
-        kept = self._tenants.setdefault(tenant, _Tenant())
+        kept = self._tenants[tenant]
         if kept.behind or time.monotonic() - kept.checked > self._interval:
             task = self._started(tenant, kept)
             if kept.behind:
@@ -95,13 +95,13 @@ class Gazetteers:
 
     def invalidate(self, tenant: str) -> None:
         """Say that graphs of the tenant changed: they are read again now, and listeners are told afterwards."""
-        kept = self._tenants.setdefault(tenant, _Tenant())
+        kept = self._tenants[tenant]
         kept.behind = kept.again = kept.tell = True
         self._started(tenant, kept)
 
     async def refreshed(self, tenant: str) -> None:
         """Wait until the gazetteer holds what the graphs held when this was called. Raises Unavailable when they can't be read."""
-        kept = self._tenants.setdefault(tenant, _Tenant())
+        kept = self._tenants[tenant]
         kept.behind = kept.again = True
         await asyncio.wait({self._started(tenant, kept)})
         if kept.error is not None:

@@ -1,7 +1,8 @@
 """Linking old memories again after an import, in the background, and identifying local entities that a graph now knows.
 
-Guarantee: links are only added or made surer, never taken away; a memory is linked to what the agent that remembered it may read;
-a pass that was interrupted goes on where it stopped.
+Guarantee: an identification tells no reader of a scope of a graph that this reader may not read; links are only added or made
+surer, never taken away; a memory is linked to what the agent that remembered it may read; a pass that was interrupted goes on where
+it stopped.
 """
 
 from __future__ import annotations
@@ -25,6 +26,9 @@ from .ranking import called
 log = logging.getLogger("cairn.linking")
 AccessFor = Callable[[str, str], Awaitable[Access]]
 """What gives the `Access` of a principal: tenant and principal id go in. For one that is unknown it gives an empty `Access`."""
+
+SharedGraphs = Callable[[str, str, Sequence[str]], Awaitable[frozenset[int]]]
+"""What gives the numbers of the graphs that every reader of a scope may read: tenant, scope, and principals to think of, go in."""
 
 _RETRY_SECONDS = 5.0
 
@@ -50,12 +54,15 @@ class Relinker:
     Add `request` to the listeners of the linker's gazetteers, and run `work` as a task.
     """
 
-    def __init__(self, database: Database, writer: Writer, linker: Linker, access_for: AccessFor, batch: int = 500) -> None:
+    def __init__(
+        self, database: Database, writer: Writer, linker: Linker, access_for: AccessFor, shared: SharedGraphs, batch: int = 500
+    ) -> None:
         self.listeners: list[Listener] = []
         self._database = database
         self._writer = writer
         self._linker = linker
         self._access_for = access_for
+        self._shared = shared
         self._batch = batch
         self._wanted = asyncio.Queue[str]()
 
@@ -111,7 +118,7 @@ class Relinker:
         return found
 
     async def _identify(self, tenant: str) -> int:
-        """Link local entities to the one entity of a graph that has their name, where all agents that mention them may read that graph."""
+        """Link local entities to the one entity of a graph that has their name, where all who may read the scope may read that graph."""
         gazetteer = (await self._linker.gazetteers.current(tenant)).gazetteer
         count, after = 0, ""
         while batch := await unidentified(self._database, tenant, after, self._batch):
@@ -128,8 +135,8 @@ class Relinker:
         labels = [label for label in gazetteer.labels(pattern) if label.graph > 0] if pattern else []
         if not labels or not entity.agents:
             return None
-        readable = [frozenset((await self._access_for(tenant, agent)).graphs) for agent in entity.agents]
-        named = called(entity.name, [label for label in labels if all(label.graph in graphs for graphs in readable)])
+        shared = await self._shared(tenant, entity.scope, entity.agents)
+        named = called(entity.name, [label for label in labels if label.graph in shared])
         return named[0].iri if len(named) == 1 else None
 
     async def _tell(self, tenant: str, reached: Standing, identified: int = 0, *, finished: bool = False) -> RelinkProgress:

@@ -44,7 +44,8 @@ async def remember(
     vectors = await embedders.memories(texts)
     prepared = [prepare(memory, vector) for memory, vector in zip(memories, vectors, strict=True)]
     linked = await linker.plan(memories, access)
-    ids = await write(writer, access, prepared, linked, idempotency_key=idempotency_key, input=[_input(one) for one in new])
+    sent = None if idempotency_key is None else [_input(one) for one in new]
+    ids = await write(writer, access, prepared, linked, idempotency_key=idempotency_key, input=sent)
     if ids == [memory.id for memory in memories]:
         return memories
     found = await memories_by_id(database, access, ids)

@@ -102,8 +102,12 @@ class Embedders:
         """Where the sets of vectors stand: a second ago, or now."""
         present = asyncio.get_running_loop().time()
         if fresh or self._slots is None or present - self._read_at > self._staleness:
-            self._slots = await read_slots(self._database)
-            self._read_at = present
+            before, self._read_at = self._read_at, present  # whoever asks meanwhile goes on with what there is
+            try:
+                self._slots = await read_slots(self._database)
+            except BaseException:
+                self._read_at = before
+                raise
         return self._slots
 
     async def question(self, texts: Sequence[str]) -> Asked | None:

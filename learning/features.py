@@ -54,7 +54,8 @@ class Measured:
 
 def measure(asked: Asked, found: Sequence[Candidate], bridges: Vector | None = None) -> Measured:
     """Every feature of every candidate. `bridges` are what `bridging.bridge` found, zeros otherwise."""
-    speakers = [" ".join(name_words(one.speaker)) if one.speaker else "" for one in found]
+    spelled = {speaker: " ".join(name_words(speaker)) if speaker else "" for speaker in {one.speaker for one in found}}
+    speakers = [spelled[one.speaker] for one in found]
     named = _named(asked.text, speakers)
     wanted = dict.fromkeys(search_terms(asked.text))
     sought = frozenset(wanted)
@@ -64,6 +65,7 @@ def measure(asked: Asked, found: Sequence[Candidate], bridges: Vector | None = N
     own = words.scores()
     cosines = np.array([one.cosine for one in found])
     around = np.append(cosines, cosines.mean() if len(cosines) else 0.0)
+    occurred = np.array([one.occurred for one in found], dtype=np.float64) / 1000.0
     rare = words.rare()
     columns = {
         "terms": by_rank(own),
@@ -77,14 +79,14 @@ def measure(asked: Asked, found: Sequence[Candidate], bridges: Vector | None = N
         "about": _about(found, sought, rare),
         "bridge": np.zeros(len(found)) if bridges is None else bridges,
         "entities": np.array([one.shared / (1.0 + one.shared) for one in found]),
-        "answer": np.array([min(1.0, sum(part for trait, part in asked.form.wanted if trait in one.traits)) for one in found]),
+        "answer": _answering(found, asked.form),
         "statement": np.array([-1.0 if ASKS in one.traits else 0.0 for one in found]),
-        "time": np.array([_timely(one, asked.form.within) for one in found]),
+        "time": _timely(occurred, asked.form.within),
         "session": np.array([float(asked.session is not None and one.session == asked.session) for one in found]),
         "goals": np.array([max(0.0, one.goals) for one in found]),
         "importance": np.array([one.importance for one in found]),
-        "recency": np.array([_recency(one, asked.at) for one in found]),
-        "used": np.array([min(1.0, math.log1p(one.used) / math.log1p(_MOST_USED)) for one in found]),
+        "recency": 0.5 ** (np.maximum(0.0, asked.at.timestamp() - occurred) / _DAY / _HALF_LIFE_DAYS),
+        "used": np.minimum(1.0, np.log1p([one.used for one in found]) / math.log1p(_MOST_USED)),
         "asked": _asked_before(found, sought, rare),
         "current": np.array([-1.0 if one.superseded and not asked.form.past else 0.0 for one in found]),
     }
@@ -120,7 +122,10 @@ def _topics(found: Sequence[Candidate], own: Vector) -> Vector:
     for one, score in zip(found, own.tolist(), strict=True):
         if one.session is not None:
             sessions[one.session].append(score)
-    best = {session: sum(sorted(scores)[-_TOPIC:]) / min(_TOPIC, len(scores)) for session, scores in sessions.items()}
+    best = {
+        session: scores[0] if len(scores) == 1 else sum(sorted(scores)[-_TOPIC:]) / min(_TOPIC, len(scores))
+        for session, scores in sessions.items()
+    }
     known = [best[one.session] for one in found if one.session is not None]
     middle = sum(known) / len(known) if known else 0.0
     return np.array([middle if one.session is None else best[one.session] for one in found])
@@ -131,8 +136,8 @@ def _about(found: Sequence[Candidate], asked: frozenset[str], rare: dict[str, fl
     unknown = math.log1p(len(found) / 1.5)
     values = np.zeros(len(found))
     for at, one in enumerate(found):
-        heading = set(one.heading.split())
-        if heading:
+        if one.heading:
+            heading = set(one.heading.split())
             weight = math.fsum(rare.get(word, unknown) for word in heading)
             values[at] = (math.fsum(rare.get(word, unknown) for word in heading & asked) / weight) ** 2 if weight else 0.0
     return values
@@ -141,6 +146,8 @@ def _about(found: Sequence[Candidate], asked: frozenset[str], rare: dict[str, fl
 def _asked_before(found: Sequence[Candidate], asked: frozenset[str], rare: dict[str, float]) -> Vector:
     """How like the question is to one that the candidate was useful for: the shared terms' part of it, by rarity and squared."""
     values = np.zeros(len(found))
+    if not any(one.asked for one in found):
+        return values
     weight = math.fsum(rare.get(term, 1.0) for term in asked)
     known = {question: asked.intersection(search_terms(question)) for question in {question for one in found for question in one.asked}}
     for at, one in enumerate(found):
@@ -150,14 +157,16 @@ def _asked_before(found: Sequence[Candidate], asked: frozenset[str], rare: dict[
     return values
 
 
-def _timely(one: Candidate, within: tuple[datetime, datetime] | None) -> float:
-    """1 for what occurred in the time that the question names, less the farther from it, by that time's own length."""
+def _answering(found: Sequence[Candidate], form: Form) -> Vector:
+    """How much of what the question's form wants each candidate holds."""
+    parts = {traits: min(1.0, sum(part for trait, part in form.wanted if trait in traits)) for traits in {one.traits for one in found}}
+    return np.array([parts[one.traits] for one in found], dtype=np.float64)
+
+
+def _timely(occurred: Vector, within: tuple[datetime, datetime] | None) -> Vector:
+    """1 for what occurred (in seconds since 1970) in the time that the question names, less the farther from it, by that time's length."""
     if within is None:
-        return 0.0
-    start, end = within
-    outside = max((start - one.occurred_at).total_seconds(), (one.occurred_at - end).total_seconds(), 0.0)
-    return math.exp(-outside / max((end - start).total_seconds(), _DAY))
-
-
-def _recency(one: Candidate, at: datetime) -> float:
-    return 0.5 ** (max(0.0, (at - one.occurred_at).total_seconds() / _DAY) / _HALF_LIFE_DAYS)
+        return np.zeros(len(occurred))
+    start, end = (at.timestamp() for at in within)
+    outside = np.maximum(np.maximum(start - occurred, occurred - end), 0.0)
+    return np.exp(-outside / max(end - start, _DAY))

@@ -7,7 +7,7 @@ probability, Cao et al. 2007, over all candidates): models trained against picke
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -53,22 +53,27 @@ class Reason:
 
 async def champion(database: Database, tenant: str) -> Model:
     """The model that ranks for a tenant: the last one that was better than the one before, or what an administrator chose."""
-    found = await serving(database, tenant)
-    if found is None:
+    return ranker(await serving(database, tenant))
+
+
+def ranker(served: tuple[int, Mapping[str, float]] | None) -> Model:
+    """The model of a version and its weights by feature; the prior for None. A feature that there was not then weighs as in the prior."""
+    if served is None:
         return Model()
-    version, weights = found
+    version, weights = served
     return Model(tuple(weights.get(name, PRIOR[name]) for name in NAMES), version)
 
 
 def order(found: Sequence[Candidate], scores: Vector) -> list[int]:
     """Places of the candidates, best first; equal scores by age, then id, so that equal questions get equal answers."""
-    values = scores.tolist()
-    return sorted(range(len(found)), key=lambda at: (-values[at], -found[at].occurred_at.timestamp(), found[at].id))
+    ids = sorted(range(len(found)), key=lambda at: found[at].id)
+    ages = np.array([-one.occurred for one in found], dtype=np.int64)
+    return np.array(ids, dtype=np.intp)[np.lexsort((ages[ids], -scores[ids]))].tolist()
 
 
-def reasons(model: Model, values: Vector) -> dict[str, Reason]:
+def reasons(model: Model, values: Sequence[float]) -> dict[str, Reason]:
     """Why a candidate with these features scored as it did."""
-    parts = {name: (float(value), weight) for name, value, weight in zip(NAMES, values.tolist(), model.weights, strict=True)}
+    parts = {name: (value, weight) for name, value, weight in zip(NAMES, values, model.weights, strict=True)}
     size = sum(abs(value * weight) for value, weight in parts.values()) or 1.0
     return {
         name: Reason(round(value, 6), round(weight, 6), round(abs(value * weight) / size, 6)) for name, (value, weight) in parts.items()

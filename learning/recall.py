@@ -5,7 +5,6 @@ Where memories have headings, a second round follows the best of the first to wh
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import binascii
 import json
@@ -16,18 +15,17 @@ from datetime import datetime
 
 from ..errors import BadInput
 from ..graph.access import Access
-from ..graph.agents import agents_by_id
 from ..graph.database import Database
 from ..graph.instants import now
 from ..graph.languages import search_terms
 from ..graph.memories import Kind, Memory, memories_by_id
-from ..graph.search import BREADTH, Candidate, Question, candidates
+from ..graph.search import BREADTH, Candidate, Question, asker, candidates
 from ..graph.vectors import SLOT_A
 from .bridging import FIRST, bridge, steps
 from .embedders import Embedders
 from .features import Asked, Measured, measure
 from .forms import form
-from .ranking import Model, Reason, champion, distinct, order, reasons
+from .ranking import Model, Reason, distinct, order, ranker, reasons
 from .words import Vector
 
 MAX_LIMIT = 100
@@ -54,12 +52,21 @@ class RecallRequest:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A memory that was recalled, its score (comparable within one recall only), why, and how many nearly equal ones it stands for."""
+    """A memory that was recalled, its score (comparable within one recall only), and how many nearly equal ones it stands for.
+
+    `values` are its features, as `model` weighed them.
+    """
 
     memory: Memory
     score: float
-    why: dict[str, Reason]
+    values: tuple[float, ...]
+    model: Model
     duplicates: int = 0
+
+    @property
+    def why(self) -> dict[str, Reason]:
+        """Each feature's part in the score."""
+        return reasons(self.model, self.values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,12 +105,13 @@ async def recall(database: Database, embedders: Embedders, access: Access, reque
     check_query(request.query, request.limit)
     if "Memory.text" in access.hidden_fields:
         return Recall(recall_id(request, ()), ())
-    model, question = await asyncio.gather(champion(database, access.tenant), asked(database, embedders, access, request))
+    who = await asker(database, access, request.agent)
+    model, question = ranker(who.model), await _question(embedders, request, who.goals)
     ranked = await rank(database, access, request, question, model)
     chosen = distinct(ranked.found, [at for at in ranked.places if ranked.found[at].eligible], request.limit)
     memories = await memories_by_id(database, access, [ranked.found[at].id for at, _ in chosen])
     hits = [
-        Hit(memories[id], round(float(ranked.scores[at]), 6), reasons(model, ranked.measured.values[at]), count)
+        Hit(memories[id], round(float(ranked.scores[at]), 6), tuple(ranked.measured.values[at].tolist()), model, count)
         for at, count in chosen
         if (id := ranked.found[at].id) in memories
     ]
@@ -130,8 +138,10 @@ async def rank(database: Database, access: Access, request: RecallRequest, quest
 
 async def asked(database: Database, embedders: Embedders, access: Access, request: RecallRequest) -> Question:
     """What a request looks for, the agent's own goals among it."""
-    agents = await agents_by_id(database, access, [request.agent])
-    own = agents[request.agent].goals if request.agent in agents else ()
+    return await _question(embedders, request, (await asker(database, access, request.agent)).goals)
+
+
+async def _question(embedders: Embedders, request: RecallRequest, own: Sequence[str]) -> Question:
     goals = list(dict.fromkeys((*request.goals, *own)))[:_GOALS]
     seen = await embedders.question([request.query, *goals])
     embedding, nearest = (seen.vectors[0], seen.vectors[1:]) if seen else (None, [])

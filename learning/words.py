@@ -22,10 +22,10 @@ class Words:
     """How often each of `terms` stands in each of `texts` (terms joined by spaces). One empty text is put behind them."""
 
     def __init__(self, texts: Sequence[str], terms: Sequence[str]) -> None:
-        self._at = {term: place for place, term in enumerate(terms)}
-        self._texts = [text.split() for text in texts]
-        self.counts = np.array([*(self._counted(text) for text in self._texts), [0.0] * len(terms)]).reshape(len(texts) + 1, len(terms))
-        self.lengths = np.array([*map(len, self._texts), 0], dtype=np.float64)
+        self._terms = terms
+        self._texts = texts
+        self.counts = np.vstack([_counted(texts, terms), np.zeros(len(terms))])
+        self.lengths = np.array([*(text.count(" ") + 1 if text else 0 for text in texts), 0], dtype=np.float64)
         self.rarity = rarity((self.counts > 0).sum(axis=0), len(texts))
 
     def scores(self) -> Vector:
@@ -39,16 +39,20 @@ class Words:
 
     def of_passages(self) -> Vector:
         """The BM25 of each text's best passage; of the whole where that is no longer than a passage."""
-        rows, counts, lengths = list[int](), list[list[float]](), list[int]()
-        for row, text in enumerate(self._texts):
-            for start in range(0, max(1, len(text) - PASSAGE // 2), PASSAGE // 2):
-                part = text[start : start + PASSAGE]
+        long = np.flatnonzero(self.lengths[:-1] > PASSAGE)
+        rows, parts = list[int](), list[list[str]]()
+        for row in long.tolist():
+            words = self._texts[row].split()
+            for start in range(0, len(words) - PASSAGE // 2, PASSAGE // 2):
                 rows.append(row)
-                counts.append(self._counted(part))
-                lengths.append(len(part))
+                parts.append(words[start : start + PASSAGE])
+        short = np.flatnonzero(self.lengths[:-1] <= PASSAGE)
+        places = np.concatenate([short, np.array(rows, dtype=np.intp)])
+        counts = np.vstack([self.counts[short], _counted([" ".join(part) for part in parts], self._terms)])
+        lengths = np.concatenate([self.lengths[short], np.array([len(part) for part in parts], dtype=np.float64)])
         best = np.zeros(len(self._texts))
-        if rows:
-            np.maximum.at(best, rows, self._bm25(np.array(counts).reshape(len(rows), -1), np.array(lengths, dtype=np.float64)))
+        if len(places):
+            np.maximum.at(best, places, self._bm25(counts, lengths))
         return best
 
     def coverage(self) -> Vector:
@@ -58,19 +62,28 @@ class Words:
 
     def rare(self) -> dict[str, float]:
         """The rarity of each term."""
-        return dict(zip(self._at, self.rarity.tolist(), strict=True))
-
-    def _counted(self, text: Sequence[str]) -> list[float]:
-        row = [0.0] * len(self._at)
-        for word in text:
-            if (place := self._at.get(word)) is not None:
-                row[place] += 1.0
-        return row
+        return dict(zip(self._terms, self.rarity.tolist(), strict=True))
 
     def _bm25(self, counts: Vector, lengths: Vector) -> Vector:
         """BM25 (Robertson and Zaragoza 2009), lengths relative to their mean."""
         norm = _K1 * (1 - _B + _B * lengths / (float(lengths.mean()) if lengths.any() else 1.0))
         return (counts / (counts + norm[:, None] + 1e-12)) @ self.rarity
+
+
+def _counted(texts: Sequence[str], terms: Sequence[str]) -> Vector:
+    """How often each of `terms` stands in each of `texts`. One search through all of them for each term: most texts have few."""
+    whole = f" {'  '.join(texts)} "
+    ends = np.cumsum([len(text) + 2 for text in texts])
+    counts = np.zeros((len(texts), len(terms)))
+    for column, term in enumerate(terms):
+        found, sought, step = list[int](), f" {term} ", len(term) + 1
+        at = whole.find(sought)
+        while at >= 0:
+            found.append(at)
+            at = whole.find(sought, at + step)
+        if found:
+            counts[:, column] = np.bincount(np.searchsorted(ends, found, side="right"), minlength=len(texts))
+    return counts
 
 
 def rarity(having: NDArray[np.intp], of: int) -> Vector:

@@ -10,23 +10,27 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, replace
+from itertools import combinations_with_replacement
 from typing import Generic, TypeVar
 
 from ..errors import BadInput, Unauthenticated, Unavailable
-from ..graph.access import Access, Decision
+from ..graph.access import Access, Decision, Identity
 from ..graph.database import Database
+from ..graph.keys import keyed_identities
 from ..graph.rules import load_rules
 from ..graph.tenants import Catalog, read_catalog, read_versions
 from .compiler import compile_access
 from .flights import PATIENCE_SECONDS, Flights
 from .model import enforce
+from .rules import VOUCHED
 from .ruleset import RuleSet
 
 log = logging.getLogger("cairn.policies")
 T = TypeVar("T")
 MAX_TENANTS = 1_000
+_STRANGER = "somebody-whom-no-rule-names"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +60,8 @@ class _Compiled:
 
 
 class Accesses:
-    """Gives out `Access` values. `staleness` is in seconds; `hideable` are the `Type.field` names that rules may hide.
+    """Gives out `Access` values. `staleness` is in seconds; `hideable` are the `Type.field` names that rules may hide, `lendable` the
+    roles that tokens of identity providers may lend.
 
     Guarantees: an answer rests on rules that stood at most `staleness` seconds before the question; rules are validated and
     compiled aside and then swapped in whole; any error means no.
@@ -69,13 +74,15 @@ class Accesses:
         hideable: frozenset[str] = frozenset(),
         size: int = 4_096,
         patience: float = PATIENCE_SECONDS,
+        lendable: frozenset[str] = frozenset(),
     ) -> None:
         self.database = database
+        self._lendable = lendable
         self.hideable = hideable
         self._staleness = staleness
         self._size = size
         self._tenants: OrderedDict[str, _Known] = OrderedDict()
-        self._accesses: OrderedDict[tuple[str, str], _Compiled] = OrderedDict()
+        self._accesses: OrderedDict[Identity, _Compiled] = OrderedDict()
         self._flights: Flights[str, None] = Flights(patience)
 
     async def get(self, tenant: str, principal: str) -> Access:
@@ -83,7 +90,11 @@ class Accesses:
 
         Raises Unauthenticated for an unknown tenant, Unavailable when Neo4j does not answer or the tenant's rules are malformed.
         """
-        return self._access(await self._known(tenant, _now() - self._staleness), principal)
+        return await self.access_of(Identity(tenant, principal))
+
+    async def access_of(self, identity: Identity) -> Access:
+        """What whoever has such a credential may do now. Raises like `get`."""
+        return self._access(await self._known(identity.tenant, _now() - self._staleness), identity)
 
     async def refresh(self, tenant: str) -> None:
         """Look at the tenant now. After this, this replica answers by whatever was committed before. Raises like `get`."""
@@ -105,12 +116,35 @@ class Accesses:
         As slow as Casbin over the principal's rules, so for explaining only. Raises like `get`.
         """
         known = await self._known(tenant, _now() - self._staleness)
-        decision = self._access(known, principal).decide(object, action)
+        decision = self._access(known, Identity(tenant, principal)).decide(object, action)
         judged = enforce(known.rules.value.enforcer_for(principal), tenant, principal, object, action)
         if decision.allowed != judged.allowed:
             log.error("the compiled rules and Casbin disagree: tenant %r, principal %r, %r %r", tenant, principal, action, object)
             return Decision(allowed=False, rule=judged.rule if decision.allowed else decision.rule)
         return decision
+
+    async def shared_graphs(self, tenant: str, scope: str, others: Iterable[str] = ()) -> frozenset[int]:
+        """The numbers of the graphs that every reader of the memories in `scope` may read.
+
+        Looked at are all whom a rule or a working API key names, narrowed keys and roles as well, `others`, somebody whom none of them
+        names, and what roles that tokens lend come to. Raises like `get`.
+        """
+        known = await self._known(tenant, _now() - self._staleness)
+        rules = known.rules.value
+        names = {*rules.roles, *rules.roles_of, *others, _STRANGER}
+        identities = {
+            *(Identity(tenant, name) for name in names),
+            *await keyed_identities(self.database, tenant),
+            *self._lent(tenant, names),
+        }
+        readers = [access for access in (self._access(known, identity) for identity in identities) if scope in access.scopes]
+        return frozenset[int]().union(*(access.graphs for access in readers[:1])).intersection(*(access.graphs for access in readers[1:]))
+
+    def _lent(self, tenant: str, names: Iterable[str]) -> Iterable[Identity]:
+        """Identities with lent roles, enough to stand for all: who reads a scope by one role is kept from a graph by one other at most."""
+        pairs = list(combinations_with_replacement(sorted(self._lendable), 2))
+        for name in (_STRANGER, *(name for name in names if name.startswith(VOUCHED))):
+            yield from (Identity(tenant, name, pair) for pair in pairs)
 
     def adopt(self, rules: RuleSet) -> None:
         """Take over rules that this replica just committed on top of those it knew, without reading them back."""
@@ -118,13 +152,12 @@ class Accesses:
         if known is not None and known.rules.version == rules.version - 1:
             self._tenants[rules.tenant] = replace(known, rules=_Part(rules.version, rules, settled=True))
 
-    def _access(self, known: _Known, principal: str) -> Access:
+    def _access(self, known: _Known, identity: Identity) -> Access:
         rules, catalog = known.rules.value, known.catalog.value
-        place = (rules.tenant, principal)
-        found = self._accesses.get(place)
+        found = self._accesses.get(identity)
         if found is None or found.rules is not rules or found.catalog is not catalog:
-            found = self._accesses[place] = _Compiled(rules, catalog, compile_access(rules, catalog, principal, self.hideable))
-        self._accesses.move_to_end(place)
+            found = self._accesses[identity] = _Compiled(rules, catalog, compile_access(rules, catalog, identity, self.hideable))
+        self._accesses.move_to_end(identity)
         if len(self._accesses) > self._size:
             self._accesses.popitem(last=False)
         return found.access

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 from ..errors import CairnError, Unauthenticated
+from ..graph.access import Identity
 from ..graph.changes import Event
 from ..graph.database import Database
 from ..graph.instants import now
@@ -33,7 +34,7 @@ class _Verified:
 
 
 class Authenticator:
-    """Tells tenant and principal of an API key. `staleness`, in seconds, is how long a key that was verified is not looked up again.
+    """Tells whom an API key stands for. `staleness`, in seconds, is how long a key that was verified is not looked up again.
 
     Guarantees: secrets are compared in constant time; a malformed, unknown or revoked key and a wrong secret are told apart neither by
     the answer nor by whether a hash is compared; a revoked key
@@ -51,8 +52,8 @@ class Authenticator:
         self._revocations = 0
         writer.listeners.append(self._heed)
 
-    async def authenticate(self, token: str | None) -> tuple[str, str]:
-        """Tenant and principal of the token. Raises Unauthenticated; Unavailable when Neo4j does not answer."""
+    async def authenticate(self, token: str | None) -> Identity:
+        """Whom the token stands for. Raises Unauthenticated; Unavailable when Neo4j does not answer."""
         if not token:
             raise Unauthenticated("an API key is needed; send it as the header `Authorization: Bearer cairn_...`")
         parts = split_token(token)
@@ -66,7 +67,7 @@ class Authenticator:
         if key.expires_at is not None and key.expires_at <= now():
             raise Unauthenticated("the API key has expired; ask an administrator for a new one")
         self._touch(key)
-        return key.tenant, key.principal
+        return key.identity
 
     async def close(self) -> None:
         """Wait until the uses of keys that were seen are noted."""

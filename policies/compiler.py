@@ -11,9 +11,10 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from hashlib import sha256
 
-from ..graph.access import Access, Decision
+from ..graph.access import Access, Decision, Identity
 from ..graph.changes import canonical
 from ..graph.tenants import Catalog
+from .bounds import Bounds
 from .model import complete
 from .patterns import EVERYTHING, PRINCIPAL, action_matches, expression
 from .rules import ADMIN, EVERYONE, Effect, Rule, is_principal
@@ -26,12 +27,12 @@ _NAMING = frozenset({"Memory.text", "Memory.speaker"})
 
 
 class Table:
-    """What one principal may do under one set of rules."""
+    """What one principal may do under one set of rules. `lent`: roles it has besides; those that the rules do not know give nothing."""
 
-    def __init__(self, rules: RuleSet, principal: str) -> None:
+    def __init__(self, rules: RuleSet, principal: str, lent: Sequence[str] = ()) -> None:
         self.rules = rules
         self.principal = principal
-        self.reach = rules.reach(principal) if is_principal(principal) else ()
+        self.reach = rules.reach(principal, [role for role in lent if role in rules.roles]) if is_principal(principal) else ()
         subjects = dict.fromkeys((*self.reach, EVERYONE)) if self.reach else {}
         self.grants = tuple(grants for grants in map(rules.grants, subjects) if grants.rules)
 
@@ -119,37 +120,47 @@ def _below(names: Sequence[str], start: str) -> range:
     return range(bisect_left(names, start), bisect_left(names, f"{start[:-1]}0"))
 
 
-def compile_access(rules: RuleSet, catalog: Catalog, principal: str, hideable: frozenset[str] = frozenset()) -> Access:
-    """The `Access` of `principal` under these rules, for what the catalog lists. An id that can't be a principal's may do nothing."""
-    table = Table(rules, principal)
-    scopes = tuple(table.readable("memory", catalog.scopes))
+def compile_access(rules: RuleSet, catalog: Catalog, identity: Identity, hideable: frozenset[str] = frozenset()) -> Access:
+    """The `Access` of `identity` under these rules, for what the catalog lists: what its principal and the roles lent to it may do,
+    as far as its bounds reach. An id that can't be a principal's may do nothing.
+    """
+    table, bounds = Table(rules, identity.principal, identity.roles), Bounds(identity)
+    scopes = bounds.within("memory", table.readable("memory", catalog.scopes))
     hidden = table.hidden(hideable)
-    graphs = _readable_graphs(table, catalog, local=hidden.isdisjoint(_NAMING))
+    graphs = _readable_graphs(table, bounds, catalog, local=hidden.isdisjoint(_NAMING))
+
+    @lru_cache(maxsize=_REMEMBERED)
+    def decide(requested: str, action: str) -> Decision:
+        decision = table.decide(requested, action)
+        return decision if not decision.allowed or bounds.cover(requested, action) else _NO
+
     return Access(
         tenant=rules.tenant,
-        principal=principal,
+        principal=identity.principal,
         roles=table.roles,
         policy_version=rules.version,
-        fingerprint=_fingerprint(table, scopes, graphs, hidden),
+        fingerprint=_fingerprint(table, bounds, scopes, graphs, hidden),
         scopes=scopes,
         graphs=graphs,
         state_allow=table.state_expressions("allow"),
-        state_deny=table.state_expressions("deny"),
+        state_deny=(*table.state_expressions("deny"), *bounds.states_outside),
         hidden_fields=hidden,
-        decide=lru_cache(maxsize=_REMEMBERED)(table.decide),
+        lent=identity.roles,
+        bounds=identity.bounds,
+        decide=decide,
     )
 
 
-def _readable_graphs(table: Table, catalog: Catalog, *, local: bool) -> tuple[int, ...]:
+def _readable_graphs(table: Table, bounds: Bounds, catalog: Catalog, *, local: bool) -> tuple[int, ...]:
     """Numbers of named graphs by their own permission, of scope graphs, unless not `local`, by that of the memory scope."""
     named, scoped = dict(catalog.graphs), dict(catalog.scope_graphs) if local else {}
-    numbers = [named[iri] for iri in table.readable("graph", tuple(named))]
-    return tuple(sorted((*numbers, *(scoped[path] for path in table.readable("memory", tuple(scoped))))))
+    numbers = [named[iri] for iri in bounds.within("graph", table.readable("graph", tuple(named)))]
+    return tuple(sorted((*numbers, *(scoped[path] for path in bounds.within("memory", table.readable("memory", tuple(scoped)))))))
 
 
-def _fingerprint(table: Table, scopes: Sequence[str], graphs: Sequence[int], hidden: Iterable[str]) -> str:
+def _fingerprint(table: Table, bounds: Bounds, scopes: Sequence[str], graphs: Sequence[int], hidden: Iterable[str]) -> str:
     """A hash over everything that decides an answer, the texts of rules included. The principal's id counts only where a rule holds it."""
     own = sorted({line.replace(PRINCIPAL, table.principal) for grants in table.grants for line in grants.templates})
     shared = sorted(grants.digest for grants in table.grants)
-    parts = [table.rules.tenant, list(table.roles), shared, own, list(scopes), list(graphs), sorted(hidden)]
+    parts = [table.rules.tenant, list(table.roles), shared, own, list(scopes), list(graphs), sorted(hidden), bounds.texts]
     return sha256(canonical(parts)).hexdigest()

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from ..errors import BadInput, Conflict
 from .compiler import Table
 from .patterns import EVERYTHING, action_matches, object_matches
-from .rules import EVERYONE, Assignment, Rule
+from .rules import EVERYONE, VOUCHED, Assignment, Rule
 from .ruleset import MAX_HOPS, Line, RuleSet
 
 
@@ -21,6 +21,8 @@ def check_addition(rules: RuleSet, line: Line, hideable: frozenset[str]) -> None
 
 
 def _check_role(rules: RuleSet, line: Assignment) -> None:
+    if line.role.startswith(VOUCHED):
+        raise BadInput(f"{line.role!r} can't be a role; names that begin with {VOUCHED!r} are principals of identity providers")
     if line.role not in rules.roles:
         known = sorted(rules.roles - {EVERYONE})
         names = ", ".join(known[:50]) + (", ..." if len(known) > 50 else "")

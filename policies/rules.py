@@ -19,6 +19,8 @@ EVERYONE = "everyone"
 """The subject whose rules hold for every principal of the tenant."""
 ADMIN = "admin"
 """The role that may do everything, and the first principal, which has that role by its name."""
+VOUCHED = "oidc:"
+"""How principals begin whom an identity provider vouches for, `oidc:<provider>:<subject>`. No API key and no role is so named."""
 Effect = Literal["allow", "deny"]
 _RULE_FIELDS = ("subject", "tenant", "object", "action", "effect")
 _ASSIGNMENT_FIELDS = ("member", "role", "tenant")

@@ -78,11 +78,11 @@ class RuleSet:
         """Names that can be assigned: those with rules, and those that somebody was assigned."""
         return self.assigned | self._rules.keys()
 
-    def reach(self, name: str) -> tuple[str, ...]:
-        """`name` itself, and every role that it has directly or through others, nearest first."""
-        reached = {name: None}
-        frontier = [name]
-        for _ in range(MAX_HOPS):
+    def reach(self, name: str, lent: Sequence[str] = ()) -> tuple[str, ...]:
+        """`name` itself, and every role that it has, directly, by being `lent` it, or through others, nearest first."""
+        frontier = [role for role in (*self.roles_of.get(name, ()), *lent) if role != name]
+        reached = dict.fromkeys((name, *frontier))
+        for _ in range(MAX_HOPS - 1):
             frontier = [role for member in frontier for role in self.roles_of.get(member, ()) if role not in reached]
             reached.update(dict.fromkeys(frontier))
         return tuple(reached)

@@ -66,7 +66,7 @@ class Context:
 
     async def renew(self) -> None:
         """Look at the permissions again, after a change that may have made a scope or a graph: what was just written is readable."""
-        self.access = await self.services.accesses.get(self.access.tenant, self.access.principal)
+        self.access = await self.services.accesses.access_of(self.access.identity)
 
     def start_over(self, access: Access) -> None:
         """Go on with these permissions and nothing looked up before: each event of a subscription is an operation of its own."""

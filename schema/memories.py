@@ -20,6 +20,7 @@ from ..importers import text as texts
 from .agents import Agent, load_agent
 from .connections import Connection, connect
 from .context import Info
+from .inputs import flat
 from .scalars import JSON
 
 if TYPE_CHECKING:
@@ -161,6 +162,7 @@ class MemoryFilter:
         )  # fmt: skip
 
 
+@flat
 @strawberry.input(description="Something to remember.")
 class RememberInput:
     agent: strawberry.ID = strawberry.field(description="Who remembers.")
@@ -255,7 +257,7 @@ class MemorySubscription:
         async for event in context.services.events.subscribe(context.access.tenant, frozenset({"memory"})):
             if agent not in (None, event.agent) or session not in (None, event.session):
                 continue
-            access = await context.services.accesses.get(context.access.tenant, context.access.principal)
+            access = await context.services.accesses.access_of(context.access.identity)
             if session is not None and "Memory.session" in access.hidden_fields:
                 continue
             found = await verbs.memories_by_id(context.database, access, [event.id])

@@ -92,7 +92,5 @@ class ModelMutation:
     @strawberry.mutation(description="Let the version rank that did before, pinned, so that what went wrong is not learned again at once.")
     async def rollback_model(self, info: Info, idempotency_key: str | None = None) -> Ranker:
         context = info.context
-        context.access.require("model", "admin")
-        version = await verbs.previous_version(context.database, context.access.tenant)
-        await verbs.choose_model(context.writer, context.access, version, pinned=True, idempotency_key=idempotency_key)
+        await verbs.roll_back(context.writer, context.database, context.access, idempotency_key)
         return await _ranker(info)

@@ -21,8 +21,12 @@ from .scalars import IRI, JSON
 class RecallHit:
     memory: Memory = strawberry.field(description="The memory.")
     score: float = strawberry.field(description="How well it answers; comparable within one recall only.")
-    why: JSON = strawberry.field(description="Each feature's value, its weight, and its share of the score.")
     duplicates: int = strawberry.field(description="Readable memories that say nearly the same and were left out for this one.")
+    hit: strawberry.Private[verbs.Hit]
+
+    @strawberry.field(description="Each feature's value, its weight, and its share of the score.")
+    def why(self) -> JSON:
+        return cast("JSON", {name: asdict(why) for name, why in self.hit.why.items()})
 
 
 @strawberry.type(description="What was recalled.")
@@ -66,15 +70,7 @@ class RecallQuery:
             resources=(*named, *(resource_key(access.tenant, iri) for iri in input.near or ())),
         )
         found = await verbs.recall(services.database, services.embedders, access, request)
-        hits = [
-            RecallHit(
-                memory=memory(hit.memory),
-                score=hit.score,
-                why=cast("JSON", {name: asdict(why) for name, why in hit.why.items()}),
-                duplicates=hit.duplicates,
-            )
-            for hit in found.hits
-        ]
+        hits = [RecallHit(memory=memory(hit.memory), score=hit.score, duplicates=hit.duplicates, hit=hit) for hit in found.hits]
         return Recall(id=strawberry.ID(found.id), hits=hits)
 
 

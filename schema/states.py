@@ -92,7 +92,7 @@ class StateSubscription:
         async for event in context.services.events.subscribe(context.access.tenant, frozenset({"state"})):
             if event.agent != agent or event.key is None or key not in (None, event.key):
                 continue
-            access = await context.services.accesses.get(context.access.tenant, context.access.principal)
+            access = await context.services.accesses.access_of(context.access.identity)
             if not access.may(f"state:{agent_scope(agent)}/{event.key}", "read"):
                 continue
             found = await verbs.get_state(context.database, access, agent, event.key, event.version)

@@ -20,7 +20,7 @@ from cairn.api.authentication import Gate
 from cairn.api.epochs import Epochs, open_epochs
 from cairn.api.events import Events, open_events
 from cairn.errors import CairnError, Conflict, Forbidden, NotFound, RateLimited, Unauthenticated, Unavailable
-from cairn.graph.access import Access
+from cairn.graph.access import Access, Identity
 from cairn.graph.changes import Event
 from cairn.graph.servers import Servers
 from cairn.graph.tags import collect
@@ -199,16 +199,16 @@ class Doors:
     generation: int = 1
     version: int = 1
 
-    async def authenticate(self, token: str) -> tuple[str, str]:
+    async def authenticate(self, token: str) -> Identity:
         """The token is the principal."""
         if token in self.revoked or token == "wrong":
             raise Unauthenticated("the API key is not valid")
-        return self.tenant, token
+        return Identity(self.tenant, token)
 
-    async def get(self, tenant: str, principal: str) -> Access:
+    async def access_of(self, identity: Identity) -> Access:
         """Principals share their grants when the part after the colon is the same."""
-        grants = principal.partition(":")[2] or "all"
-        return Access(tenant, principal, policy_version=self.version, fingerprint=f"{grants}")
+        grants = identity.principal.partition(":")[2] or "all"
+        return Access(identity.tenant, identity.principal, policy_version=self.version, fingerprint=f"{grants}")
 
     async def cache_generation(self, tenant: str) -> int:
         """As set."""

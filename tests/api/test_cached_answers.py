@@ -100,7 +100,7 @@ async def world(cairn: Cairn, settings: Settings, client: Client, tmp_path: Path
     computing = Parts(
         schema=build_schema(),
         make_context=lambda access, request: Context(access, services, request),
-        gate=Gate(cairn.authenticator, services.accesses),
+        gate=Gate(cairn.credentials, services.accesses),
         settings=settings,
     )
     make = 'mutation { createApiKey(input: {principal: "eve", role: "reader"}) { secret } }'

@@ -33,11 +33,12 @@ from cairn.graph.ledger import LedgerEntry, list_entries
 from cairn.graph.locals import identify, local_entity
 from cairn.graph.memories import Kind, MemoryFilter, list_memories, memory_hash
 from cairn.graph.mentions import Mention, link_steps
-from cairn.graph.models import Trained, choose_model, keep_model
+from cairn.graph.models import Trained, choose_model, keep_model, roll_back
 from cairn.graph.names import new_id
 from cairn.graph.rdf import subject
 from cairn.graph.relinking import Standing, write_batch
 from cairn.graph.remembering import NewMemory, Prepared, check, forget, remember
+from cairn.graph.revocations import make_revocation, store_revocation
 from cairn.graph.rules import Edit, StoredRule, apply_edit, policy_hash
 from cairn.graph.statements import parse
 from cairn.graph.states import set_state
@@ -56,7 +57,8 @@ HELD = {"touchedAt", "heldAt", "policyLock", "catalogVersion"}
 WALKED = {
     "agents.register_agent", "asserting.assert_fact", "asserting.retract_fact", "consolidations.switch", "contents.prepare",
     "contents.ensure_contents", "derivations._write", "duplicates.assign", "expiry.remove_expired", "feedback.give_feedback",
-    "imports._change", "keys.revoke_key", "keys.store_first_key", "keys.store_key", "locals._same", "models.choose_model",
+    "imports._change", "keys.revoke_key", "keys.store_first_key", "keys.store_key", "locals._same", "models._choice",
+    "revocations.store_revocation",
     "models.keep_model", "relinking.write_batch",
     "remembering.forget", "remembering.remember", "rules.apply_edit", "states.set_state", "strengths.keep_strengths",
     "supersessions.supersede", "tenants.create_tenant",
@@ -156,6 +158,9 @@ async def test_models(walk: Walk) -> None:
     await walk.does(choose_model(writer, access, 2, pinned=True, idempotency_key="k"))
     await walk.does(choose_model(writer, access, 0, pinned=False), "model.choose")
     await walk.does(choose_model(writer, access, 7, pinned=False))
+    await walk.does(choose_model(writer, access, 2, pinned=False), "model.choose")
+    await walk.does(roll_back(writer, walk.database, access, "back"), "model.pin")
+    await walk.does(roll_back(writer, walk.database, access, "back"))
     await walk.does(keep_model(writer, "no-such-tenant", trained))
 
 
@@ -240,6 +245,13 @@ async def test_tenants_rules_and_keys(walk: Walk) -> None:
     (key, _) = (await list_keys(database, access, 10)).items
     await walk.does(revoke_key(writer, access, key.id), "key.revoke")
     await walk.does(revoke_key(writer, access, "no such key"))
+    issuer = "https://login.example.org"
+    token, ada = make_revocation(access, issuer, jti="one"), make_revocation(access, issuer, subject="ada")
+    await walk.does(store_revocation(writer, access, token), "token.revoke")
+    await walk.does(store_revocation(writer, access, make_revocation(access, issuer, jti="one")))
+    await walk.does(store_revocation(writer, access, ada), "token.revoke")
+    await walk.does(store_revocation(writer, access, make_revocation(access, issuer, subject="ada")), "token.revoke")
+    await walk.does(store_revocation(writer, access, ada))
     assert (await verify(database, access.tenant)).problem is None
 
 

@@ -188,6 +188,7 @@ async def test_entities_are_found_by_name_within_readable_graphs(database: Datab
     assert await names(database, both, text="ada babbage") == []
     assert await names(database, one, text="somebody") == []  # a blank node
     assert await names(database, replace(both, graphs=()), text="ada") == []
+    assert await names(database, one, text="ada \ud800") == ["urn:ada"]
     for odd in ("!!", '"', "a:b) OR terms:moriarty", "AND", "*", "ada\\", "+graphKey:*", "x" * 10_000):
         assert "urn:moriarty" not in await names(database, one, text=odd)
 
@@ -202,6 +203,17 @@ async def test_entities_are_found_by_class_and_graph(database: Database, both: A
     assert await names(database, both, type="urn:Person", graph="urn:secret") == ["urn:moriarty"]
     assert await names(database, both, text="analytical", type="urn:Person") == ["urn:moriarty"]
     assert set(await names(database, one)) == {"urn:ada", "urn:babbage", "urn:engine"}
+
+
+async def test_what_is_called_exactly_so_comes_first(database: Database, writer: Writer, both: Access) -> None:
+    called = {
+        "urn:a": [f'{LABEL} "Seal Sound seal sound"@en', f'{LABEL} "Sound of the seal"@en'],
+        "urn:b": [f'{LABEL} "Seal Sound"@en', *(f'{LABEL} "another name {n}"@en' for n in range(30))],
+        "urn:c": [f'{LABEL} "seal Sound \\"quoted\\""'],
+    }
+    await say(database, writer, both, "urn:open", called)
+    assert (await names(database, both, text=" seal SOUND "))[0] == "urn:b"
+    assert await names(database, both, text='Seal Sound "quoted"') == ["urn:c"]
 
 
 @pytest.mark.parametrize("wanted", [{}, {"type": "urn:Person"}, {"text": "a"}], ids=["all", "class", "name"])

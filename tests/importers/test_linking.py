@@ -74,7 +74,12 @@ class House:
         async def access_for(_tenant: str, principal: str) -> Access:
             return await self.access(principal, *readable[principal])
 
-        return Relinker(self.database, self.writer, self.linker, access_for, batch)
+        async def shared(_tenant: str, scope: str, _agents: Sequence[str]) -> frozenset[int]:
+            accesses = [await self.access(principal, *graphs) for principal, graphs in readable.items()]
+            graphs = [frozenset(access.graphs) for access in accesses if scope in access.scopes]
+            return graphs[0].intersection(*graphs[1:]) if graphs else frozenset()
+
+        return Relinker(self.database, self.writer, self.linker, access_for, shared, batch)
 
     async def locals(self, scope: str) -> list[Subject]:
         """What the scope's own graph says."""
@@ -339,6 +344,16 @@ async def test_an_import_identifies_local_entities_that_it_names(house: House) -
     links = {one.iri: [iri for _, _, iri in one.links] for one in await house.locals("team/sea")}
     local = "urn:cairn:entity:team/sea:"
     assert links == {f"{local}zora-quell": ["urn:x:zora"], f"{local}ulla-brisk": [], f"{local}otto-vane": []}
+
+
+async def test_an_identification_tells_no_reader_of_a_scope_of_a_closed_graph(house: House) -> None:
+    await house.remember(await house.access("ada"), "we met Zora Quell there", "team/sea")
+    await house.remember(await house.access("ada"), "then Ulla Brisk came")
+    await house.publish(CLOSED, {"urn:x:zora": [pref("Zora Quell")], "urn:x:ulla": [pref("Ulla Brisk")]})
+    progress = await house.relinker(10, ada=[CLOSED], bob=[]).relink(house.tenant)
+    assert progress.identified == 1
+    assert [one.links for one in await house.locals("team/sea")] == [[]]
+    assert [[iri for _, _, iri in one.links] for one in await house.locals("agent/ada")] == [["urn:x:ulla"]]
 
 
 async def test_listeners_hear_when_graphs_were_read_again(house: House) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -20,12 +20,13 @@ from cairn.learning.ranking import PRIOR, Model, distinct, order, reasons
 from cairn.learning.words import Words
 
 AT = datetime(2026, 6, 17, tzinfo=UTC)
+MILLISECONDS = int(1000 * AT.timestamp())
 
 
 def one(id: str, text: str, **values: Any) -> Candidate:
     known: dict[str, Any] = {
         "id": id, "terms": " ".join(terms(text)), "heading": "", "traits": tuple(traits(text)), "speaker": None,
-        "session": None, "next": None, "importance": 0.5, "occurred_at": AT, "superseded": False, "cosine": 0.0, "goals": 0.0,
+        "session": None, "next": None, "importance": 0.5, "occurred": MILLISECONDS, "superseded": False, "cosine": 0.0, "goals": 0.0,
         "shared": 0.0, "asked": (), "used": 0, "eligible": True,
     }  # fmt: skip
     return Candidate(**(known | values))
@@ -77,8 +78,8 @@ def test_a_speaker_is_named_in_a_script_without_spaces() -> None:
 
 def test_signs_of_time_session_use_and_supersession() -> None:
     found = [
-        one("a", "We saw it then.", occurred_at=AT - timedelta(days=1), session="s", used=3, asked=("What did we see at the bay?",)),
-        one("b", "We saw it later.", occurred_at=AT - timedelta(days=40), superseded=True),
+        one("a", "We saw it then.", occurred=MILLISECONDS - 86_400_000, session="s", used=3, asked=("What did we see at the bay?",)),
+        one("b", "We saw it later.", occurred=MILLISECONDS - 40 * 86_400_000, superseded=True),
     ]
     assert column("time", "What did we see yesterday?", found)[0] == 1.0
     assert column("time", "What did we see yesterday?", found)[1] < 0.01
@@ -125,6 +126,13 @@ def test_the_ranking_is_deterministic_finite_and_explained(found: list[str], que
     places = order(candidates, scores)
     assert sorted(places) == list(range(len(found)))
     for at in places:
-        why = reasons(Model(), measured.values[at])
+        why = reasons(Model(), measured.values[at].tolist())
         assert sum(reason.value * reason.weight for reason in why.values()) == pytest.approx(scores[at], abs=1e-4)
         assert sum(reason.share for reason in why.values()) == pytest.approx(1.0, abs=1e-3) or scores[at] == 0
+
+
+@given(st.lists(st.lists(st.sampled_from(["a", "ab", "b", "ba"])), max_size=6), st.lists(st.sampled_from(["a", "ab", "c"]), unique=True))
+def test_words_are_counted_whole(texts: list[list[str]], sought: list[str]) -> None:
+    words = Words([" ".join(text) for text in texts], sought)
+    assert words.counts[:-1].tolist() == [[text.count(term) for term in sought] for text in texts]
+    assert words.lengths[:-1].tolist() == [len(text) for text in texts]

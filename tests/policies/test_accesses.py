@@ -8,10 +8,12 @@ import anyio
 import pytest
 
 from cairn.errors import Unauthenticated, Unavailable
-from cairn.graph.access import Access
+from cairn.graph.access import Access, Bound
 from cairn.graph.database import Database
+from cairn.graph.keys import make_key, store_key
 from cairn.graph.statements import Statement
 from cairn.graph.tenants import read_versions
+from cairn.graph.writer import Writer
 from cairn.policies.accesses import Accesses
 from cairn.policies.administration import Administration
 
@@ -83,6 +85,46 @@ async def test_new_scopes_and_graphs_become_readable(database: Database, accesse
     assert set(later.graphs) == {hash((tenant, 1)) % 2**48, hash((tenant, 2)) % 2**48}
     assert (await accesses.get(tenant, "ada")).graphs == ()
     assert later.fingerprint != admin.fingerprint
+
+
+async def test_graphs_are_shared_by_all_who_read_a_scope(
+    database: Database, accesses: Accesses, administration: Administration, admin: Access
+) -> None:
+    tenant = admin.tenant
+    first, second, third = (hash((tenant, n)) % 2**48 for n in range(3))
+    await _run(database, _CATALOG, tenant=tenant, path="agent/ada", iri="http://g/1", number=first, kind="named")
+    await _run(database, _CATALOG, tenant=tenant, path="team/sea", iri="http://g/2", number=second, kind="named")
+    await _run(database, _CATALOG, tenant=tenant, path="public", iri="http://g/3", number=third, kind="named")
+    await administration.assign_role(admin, "ada", "agent")
+    await administration.assign_role(admin, "bob", "agent")
+    await administration.add_rule(admin, "bob", "graph:http://g/2", "read", "deny")
+    await accesses.refresh(tenant)
+    assert await accesses.shared_graphs(tenant, "agent/ada") == {first, second, third}
+    await administration.add_rule(admin, "bob", "memory:team/sea", "read", "allow")
+    await accesses.refresh(tenant)
+    assert await accesses.shared_graphs(tenant, "team/sea") == {first, third}
+    await administration.add_rule(admin, "everyone", "memory:team/sea", "read", "allow")
+    await accesses.refresh(tenant)
+    assert await accesses.shared_graphs(tenant, "team/sea") == frozenset()
+    assert await accesses.shared_graphs(tenant, "agent/ada") == {first, second, third}
+
+
+async def test_narrowed_keys_and_lent_roles_read_a_scope_too(
+    database: Database, writer: Writer, accesses: Accesses, administration: Administration, admin: Access
+) -> None:
+    tenant = admin.tenant
+    first, second = (hash((tenant, n)) % 2**48 for n in range(2))
+    await _run(database, _CATALOG, tenant=tenant, path="team/sea", iri="http://g/1", number=first, kind="named")
+    await _run(database, _CATALOG, tenant=tenant, path="public", iri="http://g/2", number=second, kind="named")
+    for subject, pattern, effect in (("ada", "*", "allow"), ("sailor", "*", "allow"), ("landlubber", "graph:http://g/1", "deny")):
+        await administration.add_rule(admin, subject, pattern, "read", effect)
+    await accesses.refresh(tenant)
+    assert await accesses.shared_graphs(tenant, "team/sea") == {first, second}
+    lending = Accesses(database, 0.0, lendable=frozenset({"sailor", "landlubber"}))
+    assert await lending.shared_graphs(tenant, "team/sea") == {second}
+    bounds = (Bound("memory:team/*", "read"), Bound("graph:http://g/1", "read"))
+    await store_key(writer, admin, make_key(tenant, "ada", "admin", scopes=bounds))
+    assert await accesses.shared_graphs(tenant, "team/sea") == {first}
 
 
 async def test_an_unknown_tenant_is_nobodys(accesses: Accesses, tenant: str) -> None:

@@ -11,7 +11,7 @@ import anyio
 import pytest
 
 from cairn.errors import Unauthenticated
-from cairn.graph.access import Access
+from cairn.graph.access import Access, Identity
 from cairn.graph.database import Database
 from cairn.graph.instants import now
 from cairn.graph.keys import ApiKey, NewKey, find_key, make_key, revoke_key, store_key
@@ -30,7 +30,7 @@ async def _new(writer: Writer, tenant: str, principal: str = "ada") -> tuple[Api
 
 async def test_a_token_tells_tenant_and_principal(database: Database, writer: Writer, tenant: str) -> None:
     _, token = await _new(writer, tenant)
-    assert await Authenticator(database, writer).authenticate(token) == (tenant, "ada")
+    assert await Authenticator(database, writer).authenticate(token) == Identity(tenant, "ada")
 
 
 async def test_unknown_wrong_malformed_and_revoked_keys_get_the_same_answer(database: Database, writer: Writer, tenant: str) -> None:

@@ -6,7 +6,7 @@ import anyio
 import pytest
 
 from cairn.errors import BadInput
-from cairn.graph.access import Access
+from cairn.graph.access import Access, Bound, Identity
 from cairn.graph.database import Database
 from cairn.graph.keys import make_key, principals_with_keys, revoke_key, split_token, store_key
 from cairn.graph.writer import Writer, open_writer
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.anyio
 async def test_the_first_key_is_an_administrators_and_made_once(database: Database, writer: Writer, tenant: str) -> None:
     token = await bootstrap(writer, tenant)
     assert token is not None
-    assert await Authenticator(database, writer).authenticate(token) == (tenant, "admin")
+    assert await Authenticator(database, writer).authenticate(token) == Identity(tenant, "admin")
     access = await Accesses(database).get(tenant, "admin")
     assert access.may("policy", "admin")
     assert access.roles == ("admin",)
@@ -51,6 +51,17 @@ async def test_a_revoked_administrators_key_is_replaced_at_the_next_start(databa
     again = await bootstrap(writer, tenant)
     assert again is not None
     assert again != token
+
+
+async def test_an_administrators_narrowed_key_is_not_enough(database: Database, writer: Writer, tenant: str) -> None:
+    token = await bootstrap(writer, tenant)
+    parts = split_token(token or "")
+    assert parts is not None
+    admin = Access(tenant, "admin")
+    await store_key(writer, admin, make_key(tenant, "admin", "admin", scopes=(Bound("*", "read"),)))
+    await revoke_key(writer, admin, parts[0])
+    assert await principals_with_keys(database, tenant) == frozenset()
+    assert await bootstrap(writer, tenant) is not None
 
 
 async def test_another_administrators_key_is_enough(database: Database, writer: Writer, tenant: str) -> None:

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cairn.errors import BadInput
-from cairn.graph.access import Access
+from cairn.graph.access import Access, Bound, Identity
 from cairn.graph.database import Database
 from cairn.graph.statements import Statement
 from cairn.graph.tenants import Catalog
@@ -62,7 +62,7 @@ _requests = st.lists(st.tuples(st.sampled_from([*PRINCIPALS, "eve", "", "r0", "a
 
 
 def _access(rules: RuleSet, principal: str = "ada", catalog: Catalog | None = None, hideable: frozenset[str] = frozenset()) -> Access:
-    return compile_access(rules, catalog or Catalog(), principal, hideable)
+    return compile_access(rules, catalog or Catalog(), Identity(rules.tenant, principal), hideable)
 
 
 def _rule_set(*lines: Rule | Assignment) -> RuleSet:
@@ -115,6 +115,60 @@ def test_what_is_readable_is_exactly_what_may_be_read_one_by_one(rules: RuleSet,
         assert allowed == access.may(f"state:{path}", "read"), path
 
 
+_bounds = st.lists(st.builds(Bound, _patterns, st.sampled_from(["read", "write", "delete", "admin", "*"])), min_size=1, max_size=4)
+
+
+@given(_sets, _bounds, st.lists(_object_paths.map("/".join), unique=True), _requests)
+@settings(max_examples=200, deadline=None)
+def test_a_narrowed_credential_may_what_its_principal_may_within_its_bounds(
+    rules: RuleSet, bounds: list[Bound], paths: list[str], requests: list[tuple[str, str, str]]
+) -> None:
+    numbered = tuple((path, index) for index, path in enumerate(sorted(paths)))
+    catalog = Catalog(tuple(sorted(paths)), numbered, tuple((path, index + 1_000) for path, index in numbered))
+    whole = _access(rules, "ada", catalog)
+    narrow = compile_access(rules, catalog, Identity("acme", "ada", bounds=tuple(bounds)))
+
+    def within(requested: str, action: str) -> bool:
+        return any(object_matches(requested, bound.object, "ada") and action_matches(action, bound.action) for bound in bounds)
+
+    for _, requested, action in requests:
+        assert narrow.may(requested, action) == (whole.may(requested, action) and within(requested, action)), (requested, action)
+    assert set(narrow.scopes) == {path for path in whole.scopes if within(f"memory:{path}", "read")}
+    assert set(narrow.graphs) <= set(whole.graphs)
+    for path, index in numbered:
+        assert (index in narrow.graphs) == narrow.may(f"graph:{path}", "read")
+        assert (index + 1_000 in narrow.graphs) == narrow.may(f"memory:{path}", "read")
+        states = any(re.fullmatch(p, path) for p in narrow.state_allow) and not any(re.fullmatch(p, path) for p in narrow.state_deny)
+        assert states == narrow.may(f"state:{path}", "read"), path
+    assert narrow.fingerprint != whole.fingerprint
+    assert narrow.hidden_fields == whole.hidden_fields
+
+
+@given(_sets, st.lists(st.sampled_from([*ROLES, "nobody", EVERYONE]), max_size=3), _requests)
+@settings(max_examples=200, deadline=None)
+def test_lent_roles_are_as_good_as_assigned_ones(rules: RuleSet, lent: list[str], requests: list[tuple[str, str, str]]) -> None:
+    known = [role for role in lent if role in rules.roles and role != EVERYONE]
+    assigned = RuleSet("acme", 3, {**rules.lines, **{line.text: line for line in (_give("eve", role) for role in known)}})
+    borrower = compile_access(rules, Catalog(), Identity("acme", "eve", tuple(lent)))
+    owner = compile_access(assigned, Catalog(), Identity("acme", "eve"))
+    for _, requested, action in requests:
+        assert borrower.may(requested, action) == owner.may(requested, action)
+    assert (borrower.state_allow, borrower.state_deny, borrower.hidden_fields) == (owner.state_allow, owner.state_deny, owner.hidden_fields)
+
+
+def test_callers_with_other_scopes_share_no_answers() -> None:
+    rules = _rule_set(_allow("ada", "memory:*"), _allow("ada", "graph:*"))
+
+    def fingerprint(*bounds: Bound, principal: str = "ada") -> str:
+        return compile_access(rules, Catalog(), Identity("acme", principal, bounds=bounds or None)).fingerprint
+
+    mine = Bound("memory:agent/{principal}", "read")
+    prints = [fingerprint(), fingerprint(mine), fingerprint(Bound("memory:*", "read")), fingerprint(Bound("memory:*", "write"))]
+    assert len(set(prints)) == 4
+    assert fingerprint(mine, principal="bob") != fingerprint(mine, principal="eve")
+    assert fingerprint(mine, Bound("policy", "read")) == fingerprint(Bound("policy", "read"), mine)
+
+
 _READ_STATES = Statement(
     "read_states",
     "which paths Neo4j finds readable",
@@ -131,11 +185,17 @@ def _odd_rule_sets() -> st.SearchStrategy[RuleSet]:
     return st.lists(rule, min_size=1, max_size=6).map(lambda lines: _rule_set(*lines))
 
 
+_odd_segments = _odd.filter(lambda path: _is_pattern(f"state:{path}"))
+
+
 @pytest.mark.anyio
-@given(_odd_rule_sets(), st.lists(_odd, min_size=1, max_size=10))
+@given(_odd_rule_sets(), st.lists(_odd, min_size=1, max_size=10), st.none() | st.lists(_odd_segments, min_size=1, max_size=2))
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
-async def test_neo4j_reads_the_expressions_for_states_as_the_table_decides(database: Database, rules: RuleSet, paths: list[str]) -> None:
-    access = _access(rules)
+async def test_neo4j_reads_the_expressions_for_states_as_the_table_decides(
+    database: Database, rules: RuleSet, paths: list[str], narrow: list[str] | None
+) -> None:
+    bounds = None if narrow is None else (Bound(f"state:{'/'.join(narrow)}", "read"),)
+    access = compile_access(rules, Catalog(), Identity("acme", "ada", bounds=bounds))
     written = [line.object.removeprefix("state:") for line in rules.lines.values() if isinstance(line, Rule)]
     patterned = [path.replace("*", "z").replace("{principal}", "ada") for path in written]
     asked = [*paths, *patterned, *(f"{path}/b" for path in patterned), *(f"{path}/b\u0085c" for path in patterned)]

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from cairn.errors import BadInput, Forbidden, NotFound
-from cairn.graph.access import Access
+from cairn.graph.access import Access, Bound, Identity
 from cairn.graph.database import Database
 from cairn.graph.instants import now
 from cairn.graph.keys import list_keys
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.anyio
 async def test_a_key_is_made_with_its_role(database: Database, writer: Writer, accesses: Accesses, admin: Access) -> None:
     made = await create_key(writer, accesses, admin, "ada", role="curator", expires_at=now() + timedelta(days=1))
     assert made.token is not None
-    assert await Authenticator(database, writer).authenticate(made.token) == (admin.tenant, "ada")
+    assert await Authenticator(database, writer).authenticate(made.token) == Identity(admin.tenant, "ada")
     assert (await accesses.get(admin.tenant, "ada")).roles == ("agent", "curator", "reader")
     (found,) = (await list_keys(database, admin, 10)).items
     assert (found.id, found.principal, found.created_by, found.expires_at) == (made.key.id, "ada", "admin", made.key.expires_at)
@@ -104,3 +104,57 @@ async def test_a_key_of_another_tenant_can_be_neither_seen_nor_ended(
     assert (await list_keys(database, stranger, 10)).items == ()
     with pytest.raises(NotFound):
         await end_key(writer, accesses, stranger, own.key.id)
+
+
+async def test_a_key_with_scopes_does_less_than_its_principal(
+    database: Database, writer: Writer, accesses: Accesses, administration: Administration, admin: Access
+) -> None:
+    await administration.add_rule(admin, "ada", "memory:team/*", "*", "allow")
+    await administration.add_rule(admin, "ada", "key", "admin", "allow")
+    scopes = [("memory:team/reef/*", "read"), ("key", "*")]
+    made = await create_key(writer, accesses, admin, "ada", scopes=scopes)
+    assert made.token is not None
+    identity = await Authenticator(database, writer).authenticate(made.token)
+    assert identity == Identity(admin.tenant, "ada", bounds=(Bound("memory:team/reef/*", "read"), Bound("key", "*")))
+    narrow = await accesses.access_of(identity)
+    assert narrow.may("memory:team/reef/notes", "read")
+    assert not narrow.may("memory:team/reef/notes", "write")
+    assert not narrow.may("memory:team/other", "read")
+    assert narrow.identity == identity
+    with pytest.raises(Forbidden, match="scopes"):
+        narrow.require("memory:team/other", "read")
+    with pytest.raises(Forbidden, match="scopes"):
+        await create_key(writer, accesses, narrow, "bob")
+    (found,) = (await list_keys(database, admin, 10)).items
+    assert found.scopes == made.key.scopes
+    again = await create_key(writer, accesses, admin, "ada", scopes=scopes, idempotency_key="once")
+    assert (await create_key(writer, accesses, admin, "ada", scopes=scopes, idempotency_key="once")).key.scopes == again.key.scopes
+
+
+async def test_a_key_with_scopes_neither_sees_nor_ends_its_principals_other_keys(
+    database: Database, writer: Writer, accesses: Accesses, admin: Access
+) -> None:
+    other = await create_key(writer, accesses, admin, "ada")
+    narrow = await accesses.access_of(Identity(admin.tenant, "ada", bounds=(Bound("memory:*", "*"),)))
+    assert (await list_keys(database, narrow, 10)).items == ()
+    with pytest.raises(NotFound):
+        await end_key(writer, accesses, narrow, other.key.id)
+
+
+@pytest.mark.parametrize(
+    "scopes",
+    [[], [("memory:te*am", "read")], [("memory:*", "fly")], [("field:Memory.text", "read")], [("memory:*", "")], [("*", "*")] * 51],
+)
+async def test_scopes_that_cant_be_are_refused(writer: Writer, accesses: Accesses, admin: Access, scopes: list[tuple[str, str]]) -> None:
+    with pytest.raises(BadInput):
+        await create_key(writer, accesses, admin, "ada", scopes=scopes)
+
+
+async def test_no_key_stands_for_whom_a_provider_vouches(
+    writer: Writer, accesses: Accesses, administration: Administration, admin: Access
+) -> None:
+    with pytest.raises(BadInput, match="identity providers"):
+        await create_key(writer, accesses, admin, "oidc:corp:ada")
+    await administration.add_rule(admin, "oidc:corp:ada", "graph:*", "read", "allow")
+    with pytest.raises(BadInput, match="identity providers"):
+        await administration.assign_role(admin, "bob", "oidc:corp:ada")

@@ -6,6 +6,7 @@ import casbin
 import pytest
 
 from cairn.errors import BadInput
+from cairn.graph.access import Identity
 from cairn.graph.tenants import Catalog
 from cairn.policies.compiler import compile_access
 from cairn.policies.model import enforce, make_enforcer
@@ -19,7 +20,7 @@ def _set(*lines: Rule | Assignment) -> RuleSet:
 
 def test_an_empty_policy_allows_nothing_not_even_empty_strings() -> None:
     enforcer = make_enforcer([])
-    access = compile_access(_set(), Catalog(), "", frozenset())
+    access = compile_access(_set(), Catalog(), Identity("acme", ""), frozenset())
     assert not enforce(enforcer, "", "", "", "").allowed
     assert not enforce(enforcer, "acme", "ada", "policy", "read").allowed
     assert not access.may("", "")
@@ -35,7 +36,7 @@ def test_an_empty_part_means_no_whatever_the_rules_say(tenant: str, principal: s
     assert enforce(make_enforcer([rule]), "acme", "root", "policy", "read").allowed
     assert not enforce(make_enforcer([rule]), tenant, principal, requested, action).allowed
     if tenant:
-        assert not compile_access(_set(rule), Catalog(), principal).may(requested, action)
+        assert not compile_access(_set(rule), Catalog(), Identity("acme", principal)).may(requested, action)
 
 
 def test_a_denial_spelt_with_a_capital_is_refused_where_casbin_would_ignore_it() -> None:
@@ -82,7 +83,7 @@ def test_a_denial_with_a_wildcard_outweighs_a_permission_where_a_fast_enforcer_w
     enforcer = make_enforcer([allow, deny])
     assert not isinstance(enforcer, casbin.FastEnforcer)
     assert not enforce(enforcer, "acme", "ada", "memory:team/a", "read").allowed
-    assert not compile_access(_set(allow, deny), Catalog(), "ada").may("memory:team/a", "read")
+    assert not compile_access(_set(allow, deny), Catalog(), Identity("acme", "ada")).may("memory:team/a", "read")
 
 
 def test_rules_of_another_tenant_do_not_count() -> None:

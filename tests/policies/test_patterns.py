@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cairn.errors import BadInput
+from cairn.graph.access import Identity
 from cairn.graph.tenants import Catalog
 from cairn.policies.compiler import compile_access
 from cairn.policies.patterns import action_matches, check_pattern, object_matches
@@ -51,7 +52,7 @@ from cairn.policies.ruleset import RuleSet
 def test_a_pattern_covers_what_it_says(pattern: str, requested: str, expected: bool) -> None:
     assert object_matches(requested, pattern, "ada") is expected
     rule = parse_rule("acme", "ada", pattern, "read", "allow")
-    access = compile_access(RuleSet("acme", 1, {rule.text: rule}), Catalog(), "ada")
+    access = compile_access(RuleSet("acme", 1, {rule.text: rule}), Catalog(), Identity("acme", "ada"))
     assert access.may(requested, "read") is expected
 
 

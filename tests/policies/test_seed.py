@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cairn.graph.access import Access
+from cairn.graph.access import Access, Identity
 from cairn.graph.tenants import Catalog
 from cairn.policies.compiler import compile_access
 from cairn.policies.rules import parse_assignment
@@ -18,7 +18,9 @@ CATALOG = Catalog(
 
 def _as(*roles: str, principal: str = "ada") -> Access:
     lines = [*seed("acme"), *(parse_assignment("acme", principal, role) for role in roles)]
-    return compile_access(RuleSet("acme", 1, {line.text: line for line in lines}), CATALOG, principal, frozenset({"Memory.text"}))
+    return compile_access(
+        RuleSet("acme", 1, {line.text: line for line in lines}), CATALOG, Identity("acme", principal), frozenset({"Memory.text"})
+    )
 
 
 def test_the_seeded_roles_are_the_documented_ones() -> None:

@@ -72,6 +72,18 @@ async def test_models_are_kept_pinned_and_rolled_back(client: Client, cairn: Cai
     assert answer.errors[0]["extensions"]["code"] == "NOT_FOUND"
 
 
+async def test_a_rollback_that_is_repeated_with_its_key_has_one_effect(client: Client, cairn: Cairn) -> None:
+    for champion in range(3):
+        await trained(cairn, champion, meaning=1.0 - champion / 10)
+    rollback = 'mutation { rollbackModel(idempotencyKey: "back") { version pinned } }'
+    first = await done(client, rollback)
+    assert first["rollbackModel"] == {"version": 2, "pinned": True}
+    assert await done(client, rollback) == first
+    assert (await done(client, MODELS))["ranker"]["version"] == 2
+    other = await client.execute('mutation { pinModel(version: 1, idempotencyKey: "back") { version } }')
+    assert other.errors[0]["extensions"]["code"] == "CONFLICT"
+
+
 async def test_a_cached_recall_is_ranked_anew_when_the_model_changes(client: Client, cairn: Cairn) -> None:
     await done(client, 'mutation { registerAgent(input: {id: "ada", name: "Ada"}) { id } }')
     await done(client, 'mutation { remember(input: {agent: "ada", text: "The seals lie on the rocks."}) { id } }')
