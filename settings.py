@@ -147,6 +147,10 @@ class Settings(BaseSettings):
         description="Seconds for which a replica may use the rules it has before asking Neo4j whether they changed.",
     )
     request_timeout: float = Field(default=30.0, gt=0, description="Seconds a GraphQL request may take.")
+    max_requests: int = Field(default=256, gt=0, description="HTTP requests that one process answers at a time.")
+    max_waiting: int = Field(
+        default=1_024, ge=0, description="HTTP requests that wait for their turn; more are told to come again (503, Retry-After)."
+    )
     max_body_bytes: int = Field(default=4 * 1024 * 1024, gt=0, description="The largest request body.")
     max_json_depth: int = Field(default=64, gt=0, description="How deep a JSON request body may nest.")
     max_query_depth: int = Field(default=15, gt=0, description="How deep a GraphQL operation may nest.")

@@ -39,6 +39,7 @@ def create_app(cairn: Cairn) -> Starlette:
             shareable=SHAREABLE,
             needed={"neo4j": services.database.ping},
             wanted={"redis": cairn.epochs.ping},
+            silent=services.database.silent,
             routes=stream_routes(services, gate),
         )
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -27,6 +27,7 @@ from .graphql_http import GraphQLHTTP
 from .health import Check, Readiness, healthz
 from .limits import Limits
 from .metrics import Metrics
+from .overload import Overload
 from .rates import Rates
 from .stream_counts import Streams
 from .subscriptions import WebSockets
@@ -39,7 +40,7 @@ _STATIC = Path(__file__).parent / "static"
 class Parts:
     """What the app is made of. `shareable`: root fields whose answers principals with equal permissions may share.
 
-    `needed` and `wanted` are the checks of `/readyz`: it is ready while the needed ones pass.
+    `needed` and `wanted` are the checks of `/readyz`: it is ready while the needed ones pass. `silent` is the executor's.
     """
 
     schema: strawberry.Schema
@@ -51,6 +52,7 @@ class Parts:
     shareable: frozenset[str] = frozenset()
     needed: Mapping[str, Check] = field(default_factory=dict[str, Check])
     wanted: Mapping[str, Check] = field(default_factory=dict[str, Check])
+    silent: Callable[[float], bool] | None = None
     routes: Sequence[BaseRoute] = ()
 
 
@@ -59,7 +61,14 @@ def assemble(parts: Parts) -> Starlette:
     settings, gate = parts.settings, parts.gate
     trusted = TrustedDocuments.load(settings.trusted_documents) if settings.trusted_documents is not None else None
     executor = Executor(
-        parts.schema, Limits.of(settings), parts.make_context, settings.request_timeout, parts.rates, gate.refusals, trusted
+        parts.schema,
+        Limits.of(settings),
+        parts.make_context,
+        settings.request_timeout,
+        parts.rates,
+        gate.refusals,
+        trusted,
+        silent=parts.silent,
     )
     streams = Streams(settings.max_streams)
     cache = parts.epochs and QueryCache(parts.epochs, schema_version(parts.schema), settings.cache_ttl, parts.shareable)
@@ -77,7 +86,10 @@ def assemble(parts: Parts) -> Starlette:
             Mount("/static", StaticFiles(directory=_STATIC)),
             *parts.routes,
         ],
-        middleware=[Middleware(Envelope, metrics=metrics, encrypted=settings.behind_proxy)],
+        middleware=[
+            Middleware(Envelope, metrics=metrics, encrypted=settings.behind_proxy),
+            Middleware(Overload, most=settings.max_requests, line=settings.max_waiting, patience=settings.request_timeout / 3),
+        ],
     )
 
 

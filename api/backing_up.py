@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import BadInput, Unavailable
@@ -15,9 +16,22 @@ from ..graph.pledges import PLEDGES, Pledges
 from ..graph.progress import Progress, Report
 from ..graph.restoring import restore
 from ..graph.servers import servers
+from ..graph.tenants import tenant_names
+from ..graph.verification import Verdict, verify
 from ..settings import Settings
 from .presence import running_url
 from .production import require_production
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """What a restore brought back, what the verification of each tenant said, where it was asked for, and what to say of ledgers that
+    end before what was signed of them.
+    """
+
+    counts: Counts
+    ledgers: tuple[tuple[str, Verdict], ...] = ()
+    behind: tuple[str, ...] = ()
 
 
 async def back_up_to(settings: Settings, file: Path, report: Report) -> Counts:
@@ -26,18 +40,21 @@ async def back_up_to(settings: Settings, file: Path, report: Report) -> Counts:
         return await back_up(database, file, report)
 
 
-async def restore_from(settings: Settings, file: Path, report: Report, told: Callable[[str], object] = lambda _: None) -> Counts:
+async def restore_from(settings: Settings, file: Path, report: Report, *, check: bool = False) -> Restored:
     """Restore `file` into the database that the settings name, or the embedded one. Raises what `restore` and `_database` do.
 
-    `told` hears of each ledger that is behind what this data directory's signer signed: it will sign it no more until it is accepted.
+    With `check`, every tenant's ledger is verified afterwards, and the graph against it; what does not hold is told, and stays.
+    Ledgers that are behind what this data directory's signer signed are told too: they are signed no more until they are accepted.
     """
     report(Progress("Checking the file"))
     header = whole(file)  # before a server is started, or a data directory made, for nothing
     async with _database(settings, report) as database:
         counts = await restore(database, file, header, report)
-        for line in await _behind(database, Pledges(settings.data_dir / PLEDGES)):
-            told(line)
-        return counts
+        ledgers: list[tuple[str, Verdict]] = []
+        for tenant in await tenant_names(database) if check else ():
+            report(Progress(f"Verifying {tenant}"))
+            ledgers.append((tenant, await verify(database, tenant)))
+        return Restored(counts, tuple(ledgers), tuple(await _behind(database, Pledges(settings.data_dir / PLEDGES))))
 
 
 async def _behind(database: Database, pledges: Pledges) -> list[str]:
@@ -66,5 +83,5 @@ async def _database(settings: Settings, report: Report) -> AsyncGenerator[Databa
         servers(settings, report) as running,
         connect(running.neo4j_uri, running.neo4j_user, running.neo4j_password, running.neo4j_database, ca=running.neo4j_ca) as database,
     ):
-        await database.ping()
+        await database.ping(f"CAIRN_NEO4J_URI is {settings.neo4j_uri}" if settings.neo4j_uri is not None else None)
         yield database

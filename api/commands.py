@@ -260,14 +260,23 @@ def backup(file: Path) -> None:
 
 @main.command()
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
-def restore(file: Path) -> None:
-    """Restore FILE, which `cairn backup` made, into an empty database. Exit code 1, and why, when it can't be done."""
+@click.option("--verify", "check", is_flag=True, help="Then verify every tenant's ledger, and the graph against it.")
+def restore(file: Path, check: bool) -> None:
+    """Restore FILE, which `cairn backup` made, into an empty database. Exit code 1, and why, when it can't be done or does not hold."""
     from .backing_up import restore_from
 
-    counts = with_progress(
-        lambda report: restore_from(settings(), file, report, lambda line: err.print(line, highlight=False, markup=False))
-    )
-    click.echo(f"{counts.nodes} nodes and {counts.relationships} relationships are restored; `cairn verify` checks them")
+    done = with_progress(lambda report: restore_from(settings(), file, report, check=check))
+    for line in done.behind:
+        err.print(line, highlight=False, markup=False)
+    counts = f"{done.counts.nodes} nodes and {done.counts.relationships} relationships are restored"
+    click.echo(counts if check else f"{counts}; `cairn verify` checks them")
+    for tenant, verdict in done.ledgers:
+        problem = verdict.problem
+        outcome = (
+            f"holds: {verdict.size} entries, root {verdict.root}" if problem is None else f"does not hold: {problem.where}: {problem.what}"
+        )
+        click.echo(f"{tenant} {outcome}", err=problem is not None)
+    sys.exit(0 if all(verdict.holds for _, verdict in done.ledgers) else 1)
 
 
 @main.command()

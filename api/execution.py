@@ -74,6 +74,7 @@ class Executor:
     """Runs operations of one schema. `timeout` is in seconds and holds for queries and mutations.
 
     `rates` limits what principals spend, `refusals` how often they are refused; with `trusted` only registered documents run.
+    `silent` tells whether the graph database has not answered anything for so many seconds: then it is not the query that was slow.
     """
 
     def __init__(
@@ -85,6 +86,7 @@ class Executor:
         rates: Rates | None = None,
         refusals: Refusals | None = None,
         trusted: TrustedDocuments | None = None,
+        silent: Callable[[float], bool] | None = None,
     ) -> None:
         core = schema._schema  # pyright: ignore[reportPrivateUsage]
         self._documents = Documents(core, limits)
@@ -96,6 +98,7 @@ class Executor:
         self.rates = rates or Rates(None, "", Rate(0, 1), Rate(0, 1))
         self._refusals = refusals or Refusals(Rate(0, 1))
         self._trusted = trusted
+        self._silent = silent
 
     def plan(self, parameters: Parameters, access: Access | None = None) -> Plan:
         """What `parameters` mean. Raises Refused for a malformed, oversized or unknown document and for an unclear operation.
@@ -191,6 +194,8 @@ class Executor:
         if plan.operation.kind is OperationType.MUTATION:
             again = "its outcome is unknown: repeat it with the same idempotencyKey"
             return wrap(Unavailable(f"the change took longer than {limit}; {again}"))
+        if self._silent is not None and self._silent(self._timeout):
+            return wrap(Unavailable(f"the graph database has not answered for {limit}; try again in a moment"))
         return wrap(TooCostly(f"the query took longer than {limit} and was stopped; ask for less at a time"))
 
 

@@ -79,6 +79,8 @@ async def open_services(settings: Settings, report: Report = silent) -> AsyncGen
         database = await stack.enter_async_context(
             connect(running.neo4j_uri, running.neo4j_user, running.neo4j_password, running.neo4j_database, ca=running.neo4j_ca)
         )
+        if settings.neo4j_uri is not None:
+            await database.ping(f"CAIRN_NEO4J_URI is {settings.neo4j_uri}")
         await refuse_incomplete(database)
         report(Progress("Bringing the schema up to date"))
         await migrate(database)
@@ -86,7 +88,7 @@ async def open_services(settings: Settings, report: Report = silent) -> AsyncGen
         epochs = await stack.enter_async_context(open_epochs(running.redis_url, name, staleness=settings.policy_staleness))
         events = await stack.enter_async_context(open_events(running.redis_url, name))
         rates = await stack.enter_async_context(open_rates(running.redis_url, name, settings))
-        writer = await stack.enter_async_context(open_writer(database, epochs))
+        writer = await stack.enter_async_context(open_writer(database, epochs, attempt=settings.request_timeout / 2))
         first_key = await bootstrap(writer, settings.tenant)
         report(Progress("Opening"))
         yield await _open(stack, settings, database, writer, epochs, rates, events, first_key)
@@ -102,10 +104,11 @@ async def _open(
     events: Events,
     first_key: str | None,
 ) -> Cairn:
+    patience = settings.request_timeout / 3  # of the looks at keys and rules before an operation
     lendable = frozenset(role for provider in settings.oidc for role in provider.roles.values())
-    accesses = Accesses(database, settings.policy_staleness, hideable_fields(), lendable=lendable)
+    accesses = Accesses(database, settings.policy_staleness, hideable_fields(), patience=patience, lendable=lendable)
     writer.listeners += [_refreshing(accesses), events.publish]
-    authenticator = Authenticator(database, writer, settings.policy_staleness)
+    authenticator = Authenticator(database, writer, settings.policy_staleness, patience)
     stack.push_async_callback(authenticator.close)
     administration = Administration(writer, accesses)
     await _ensure_operator(settings, writer, administration, authenticator)
@@ -119,6 +122,7 @@ async def _open(
     stack.push_async_callback(imports.close)
     imports.listeners.append(_imported(linker))
     await imports.recover()
+    _in_background(stack, imports.keep_recovering(), "cairn-imports")
     consolidator = _consolidate(stack, settings, database, writer)
     notary = Notary(database, open_signer(settings.data_dir / "ledger.key"), Pledges(settings.data_dir / PLEDGES))
     anchors = choose_anchors(settings)
