@@ -16,6 +16,7 @@ import pluggy
 from .errors import BadInput, Unavailable
 
 if TYPE_CHECKING:
+    from .graph.anchors import Anchor
     from .graph.master import MasterKey
     from .learning.embedding import Embedder
     from .learning.extraction import Extractor
@@ -44,6 +45,10 @@ class Hooks:
     @hookspec
     def cairn_master_keys(self) -> Mapping[str, Factory[MasterKey]]:  # pyright: ignore[reportReturnType]
         """What keeps the master key and wraps the tenants' keys with it, such as a KMS, for `CAIRN_MASTER_KEY`."""
+
+    @hookspec
+    def cairn_anchors(self) -> Mapping[str, Factory[Anchor]]:  # pyright: ignore[reportReturnType]
+        """Where the ledgers' checkpoints are written down outside Cairn, for `CAIRN_ANCHORS`."""
 
 
 def load_plugins(*own: object) -> pluggy.PluginManager:

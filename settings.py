@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, HttpUrl, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 Algorithm = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "Ed25519"]
@@ -72,6 +72,15 @@ def _default_data_dir() -> Path:
 
 def _default_cache_dir() -> Path:
     return Path.home() / ".cache" / "cairn"
+
+
+class WitnessSetting(BaseModel):
+    """A witness of the ledgers: where its `add-checkpoint` is, and its public key as `cairn witness` prints it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    url: HttpUrl
+    key: str = Field(min_length=1)
 
 
 class Settings(BaseSettings):
@@ -146,12 +155,32 @@ class Settings(BaseSettings):
         description="Seconds for which a replica may use the rules it has before asking Neo4j whether they changed.",
     )
     request_timeout: float = Field(default=30.0, gt=0, description="Seconds a GraphQL request may take.")
+    max_requests: int = Field(default=256, gt=0, description="HTTP requests that one process answers at a time.")
+    max_waiting: int = Field(
+        default=1_024, ge=0, description="HTTP requests that wait for their turn; more are told to come again (503, Retry-After)."
+    )
     max_body_bytes: int = Field(default=4 * 1024 * 1024, gt=0, description="The largest request body.")
     max_json_depth: int = Field(default=64, gt=0, description="How deep a JSON request body may nest.")
     max_query_depth: int = Field(default=15, gt=0, description="How deep a GraphQL operation may nest.")
     max_query_tokens: int = Field(default=5000, gt=0, description="How many lexical tokens a GraphQL document may have.")
     max_query_aliases: int = Field(default=50, gt=0, description="How many aliases a GraphQL operation may use.")
     max_query_cost: int = Field(default=50_000, gt=0, description="The product of page sizes summed over a GraphQL operation.")
+    rate_limit: float = Field(default=500_000, ge=0, description="Cost that one principal may spend a second; 0 for no limit.")
+    rate_burst: float = Field(default=5_000_000, ge=1, description="Cost that one principal may spend at once after a quiet time.")
+    tenant_rate_limit: float = Field(default=2_000_000, ge=0, description="Cost that one tenant may spend a second; 0 for no limit.")
+    tenant_rate_burst: float = Field(default=20_000_000, ge=1, description="Cost that one tenant may spend at once after a quiet time.")
+    refusal_limit: float = Field(
+        default=20, ge=0, description="Refused requests a second, of one principal, or of one address without a valid key; 0 for no limit."
+    )
+    refusal_burst: float = Field(default=1_000, ge=1, description="Refused requests at once after a quiet time.")
+    max_connections: int = Field(default=4_000, gt=0, description="Open connections to one process.")
+    max_streams: int = Field(default=100, gt=0, description="Open WebSockets and event streams of one principal to one process.")
+    trusted_proxies: tuple[str, ...] = Field(
+        default=(), description="Proxies whose X-Forwarded-For is believed: addresses or networks (JSON list)."
+    )
+    trusted_documents: Path | None = Field(
+        default=None, description="A folder of .graphql files, or a JSON manifest: only these operations run. Unset: any."
+    )
 
     community_interval: float = Field(
         default=3_600.0, ge=0, description="Seconds between looks at whether communities must be found again; 0 finds them only when asked."
@@ -162,6 +191,9 @@ class Settings(BaseSettings):
     )
     import_batch: int = Field(default=20_000, gt=0, description="Triples in one transaction of an import.")
     import_max_literal_bytes: int = Field(default=4 * 1024 * 1024, gt=0, description="The longest literal an import accepts.")
+    import_networks: tuple[str, ...] = Field(
+        default=(), description="Private networks whose URLs may be imported without `admin` on `import`, such as 10.1.0.0/16 (JSON list)."
+    )
     import_timeout: float = Field(default=30.0, gt=0, description="Seconds without a byte after which an import from a URL gives up.")
 
     embedder: str = Field(default="wordllama", description="What turns texts into vectors: wordllama, minilm, http, or a plugin's.")
@@ -189,6 +221,18 @@ class Settings(BaseSettings):
     request_retention: float = Field(
         default=86_400.0, ge=86_400, description="Seconds for which idempotency keys are remembered, a day at least."
     )
+
+    ledger_keys: tuple[str, ...] = Field(
+        default=(),
+        description="Public keys (JSON list) whose checkpoints are taken as well: of replicas with a key of their own, of earlier keys.",
+    )
+    witnesses: tuple[WitnessSetting, ...] = Field(
+        default=(), description="Witnesses that each checkpoint is shown to: a JSON list of objects with `url` and `key`."
+    )
+    witness_quorum: int = Field(default=1, ge=1, description="How many witnesses must cosign a checkpoint for it to count as witnessed.")
+    anchors: tuple[str, ...] = Field(default=(), description="Where checkpoints are anchored (JSON list): file, or a plugin's.")
+    anchor_file: Path | None = Field(default=None, description="The file that the anchor `file` appends checkpoints to.")
+    anchor_interval: float = Field(default=60.0, gt=0, description="Seconds between two checkpoints of a ledger that are anchored.")
 
     @property
     def shows_graphiql(self) -> bool:

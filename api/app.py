@@ -13,6 +13,8 @@ from ..schema.context import Context
 from ..settings import Settings
 from .assembly import Parts, assemble
 from .authentication import Gate
+from .rates import Rate
+from .refusals import Refusals
 from .services import Cairn, open_services
 from .streams import stream_routes
 
@@ -24,7 +26,8 @@ def create_app(cairn: Cairn) -> Starlette:
     def make_context(access: Access, request: str) -> Context:
         return Context(access, services, request)
 
-    gate = Gate(cairn.credentials, services.accesses)
+    refusals = Refusals(Rate(services.settings.refusal_limit, services.settings.refusal_burst))
+    gate = Gate(cairn.credentials, services.accesses, refusals)
     return assemble(
         Parts(
             schema=build_schema(),
@@ -33,9 +36,11 @@ def create_app(cairn: Cairn) -> Starlette:
             settings=services.settings,
             epochs=cairn.epochs,
             keyring=cairn.services.database.keyring,
+            rates=cairn.rates,
             shareable=SHAREABLE,
             needed={"neo4j": services.database.ping},
             wanted={"redis": cairn.epochs.ping},
+            silent=services.database.silent,
             routes=stream_routes(services, gate),
         )
     )

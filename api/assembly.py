@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -28,7 +28,11 @@ from .graphql_http import GraphQLHTTP
 from .health import Check, Readiness, healthz
 from .limits import Limits
 from .metrics import Metrics
+from .overload import Overload
+from .rates import Rates
+from .stream_counts import Streams
 from .subscriptions import WebSockets
+from .trusted import TrustedDocuments
 
 _STATIC = Path(__file__).parent / "static"
 
@@ -37,7 +41,7 @@ _STATIC = Path(__file__).parent / "static"
 class Parts:
     """What the app is made of. `shareable`: root fields whose answers principals with equal permissions may share.
 
-    `needed` and `wanted` are the checks of `/readyz`: it is ready while the needed ones pass.
+    `needed` and `wanted` are the checks of `/readyz`: it is ready while the needed ones pass. `silent` is the executor's.
     """
 
     schema: strawberry.Schema
@@ -46,23 +50,37 @@ class Parts:
     settings: Settings
     epochs: Epochs | None = None
     keyring: Keyring | None = None
+    rates: Rates | None = None
     shareable: frozenset[str] = frozenset()
     needed: Mapping[str, Check] = field(default_factory=dict[str, Check])
     wanted: Mapping[str, Check] = field(default_factory=dict[str, Check])
+    silent: Callable[[float], bool] | None = None
     routes: Sequence[BaseRoute] = ()
 
 
 def assemble(parts: Parts) -> Starlette:
     """The app: /graphql, /healthz, /readyz, /metrics, the start page, the vendored files, and the parts' own routes."""
     settings, gate = parts.settings, parts.gate
-    executor = Executor(parts.schema, Limits.of(settings), parts.make_context, settings.request_timeout)
+    trusted = TrustedDocuments.load(settings.trusted_documents) if settings.trusted_documents is not None else None
+    executor = Executor(
+        parts.schema,
+        Limits.of(settings),
+        parts.make_context,
+        settings.request_timeout,
+        parts.rates,
+        gate.refusals,
+        trusted,
+        silent=parts.silent,
+    )
+    streams = Streams(settings.max_streams)
     cache = parts.epochs and QueryCache(parts.epochs, schema_version(parts.schema), settings.cache_ttl, parts.shareable, parts.keyring)
     metrics = Metrics()
-    http = GraphQLHTTP(executor, gate, cache, settings, (_STATIC / "graphiql.html").read_bytes() if settings.shows_graphiql else None)
+    page = (_STATIC / "graphiql.html").read_bytes() if settings.shows_graphiql else None
+    http = GraphQLHTTP(executor, gate, cache, streams, settings, page)
     return Starlette(
         routes=[
             Route("/graphql", http),
-            WebSocketRoute("/graphql", WebSockets(executor, gate, settings.max_body_bytes, settings.max_json_depth)),
+            WebSocketRoute("/graphql", WebSockets(executor, gate, streams, settings.max_body_bytes, settings.max_json_depth)),
             Route("/healthz", healthz),
             Route("/readyz", Readiness(parts.needed, parts.wanted).answer),
             Route("/metrics", metrics.page),
@@ -70,7 +88,10 @@ def assemble(parts: Parts) -> Starlette:
             Mount("/static", StaticFiles(directory=_STATIC)),
             *parts.routes,
         ],
-        middleware=[Middleware(Envelope, metrics=metrics, encrypted=settings.behind_proxy)],
+        middleware=[
+            Middleware(Envelope, metrics=metrics, encrypted=settings.behind_proxy),
+            Middleware(Overload, most=settings.max_requests, line=settings.max_waiting, patience=settings.request_timeout / 3),
+        ],
     )
 
 

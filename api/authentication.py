@@ -8,6 +8,8 @@ from typing import Protocol
 
 from ..errors import CairnError, Unauthenticated
 from ..graph.access import Access, Identity
+from .rates import Rate
+from .refusals import Refusals, principal_name
 
 _LONGEST_TOKEN = 8_192
 
@@ -39,19 +41,44 @@ class Caller:
     access: Access
     generation: int = 0
 
+    @property
+    def name(self) -> str:
+        """What its refusals are counted under."""
+        return principal_name(self.access.tenant, self.access.principal)
+
 
 class Gate:
-    """Lets callers in."""
+    """Lets callers in. `refusals` counts whom it does not let in, by address, and what callers send that can't be served."""
 
-    def __init__(self, authenticator: Authenticator, accesses: Accesses) -> None:
+    def __init__(self, authenticator: Authenticator, accesses: Accesses, refusals: Refusals | None = None) -> None:
         self._authenticator = authenticator
         self._accesses = accesses
+        self.refusals = refusals or Refusals(Rate(0, 1))
 
-    async def admit(self, token: str | None) -> Caller:
-        """The caller with this token, with permissions as they are now. Raises Unauthenticated, also when there is none."""
-        if token is None:
-            raise Unauthenticated("send your API key in the header Authorization: Bearer <key>; `cairn key create` makes one")
-        identity = await self._authenticator.authenticate(token)
+    async def enter(self, header: str | None, address: str | None) -> Caller:
+        """The caller with this Authorization header, at this address. Raises Unauthenticated, and RateLimited after too many of those."""
+        try:
+            token = bearer(header)
+        except Unauthenticated:
+            self.refusals.check(address)
+            self.refusals.note(address)
+            raise
+        return await self.admit(token, address)
+
+    async def admit(self, token: str | None, address: str | None = None) -> Caller:
+        """The caller with this token, with permissions as they are now. Raises Unauthenticated, also when there is none.
+
+        Raises RateLimited, without a look at the token, when too many from this address were refused and it was never good before.
+        """
+        self.refusals.check_stranger(address, token or "")
+        try:
+            if token is None:
+                raise Unauthenticated("send your API key in the header Authorization: Bearer <key>; `cairn key create` makes one")
+            identity = await self._authenticator.authenticate(token)
+        except Unauthenticated:
+            self.refusals.note(address)
+            raise
+        self.refusals.trust(token)
         access = await self._accesses.access_of(identity)
         return Caller(access, await self._accesses.cache_generation(identity.tenant))
 

@@ -9,7 +9,7 @@ from starlette.types import Receive
 
 from ..errors import BadInput, TooCostly
 
-_DRAIN_FACTOR = 16
+DRAIN_FACTOR = 16
 _DRAIN_SECONDS = 10.0
 
 
@@ -51,7 +51,7 @@ class Body:
         size = 0
         with suppress(TimeoutError, Disconnected):
             async with asyncio.timeout(_DRAIN_SECONDS):
-                while not self._complete and size <= self._most * _DRAIN_FACTOR:
+                while not self._complete and size <= self._most * DRAIN_FACTOR:
                     size += len(await self._next())
 
     async def _next(self) -> bytes:

@@ -65,7 +65,7 @@ class QueryCache:
     def key(self, plan: Plan, caller: Caller) -> str | None:
         """The key of this caller's answer to `plan`; None when it may not be kept."""
         access, operation = caller.access, plan.operation
-        if operation.kind is not OperationType.QUERY or operation.introspects_only or not access.fingerprint:
+        if operation.kind is not OperationType.QUERY or operation.introspects_only or not access.fingerprint or plan.parameters.rate:
             return None
         try:
             variables = orjson.dumps(plan.parameters.variables, option=orjson.OPT_SORT_KEYS)

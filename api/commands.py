@@ -5,21 +5,21 @@ from __future__ import annotations
 import json
 import logging
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any
 
 import click
 
 from .. import __version__
 from ..errors import CairnError
-from ..graph.progress import Report, shown
+from ..graph.progress import shown
 from ..policies.patterns import ACTIONS
 from ..settings import Settings
 from .client import Client, open_client
-from .invocation import T, err, out, run, settings, show, tell_first_key, with_client
+from .invocation import err, out, run, settings, show, tell_first_key, with_client, with_progress
 from .key_commands import key
+from .ledger_commands import ledger, verify, witness
 from .operations import operation
 from .presence import running_url
 
@@ -243,25 +243,6 @@ def policy_remove(subject: str, object: str, action: str, deny: bool) -> None:
     _edit_rule("remove_rule", "removeRule", subject, object, action, deny)
 
 
-main.add_command(key)
-
-
-@main.command()
-@click.option("--export", "export_file", type=click.Path(dir_okay=False, path_type=Path), help="Verify this export, offline, instead.")
-@click.option("--key", "verifier_key", help="The public key that the export's checkpoint must be signed with.")
-def verify(export_file: Path | None, verifier_key: str | None) -> None:
-    """Verify the ledger and the graph against it. Exit code 0, or 1 with the first thing that does not hold."""
-    from .verifying import verify_exported, verify_running
-
-    async def go() -> bool:
-        if export_file is not None:
-            return verify_exported(export_file, verifier_key)
-        with shown(err) as report:
-            return await verify_running(settings(), report)
-
-    sys.exit(0 if run(go) else 1)
-
-
 _PASSPHRASE = click.option(
     "--passphrase-file", type=click.Path(dir_okay=False, path_type=Path), help="A file with the passphrase, instead of the master key."
 )
@@ -279,27 +260,30 @@ def backup(file: Path, passphrase_file: Path | None) -> None:
     """
     from .backing_up import back_up_to
 
-    counts = _with_progress(lambda report: back_up_to(settings(), file, passphrase_file, report))
+    counts = with_progress(lambda report: back_up_to(settings(), file, passphrase_file, report))
     click.echo(f"{counts.nodes} nodes and {counts.relationships} relationships are in {file}")
 
 
 @main.command()
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @_PASSPHRASE
-def restore(file: Path, passphrase_file: Path | None) -> None:
-    """Restore FILE, which `cairn backup` made, into an empty database. Exit code 1, and why, when it can't be done."""
+@click.option("--verify", "check", is_flag=True, help="Then verify every tenant's ledger, and the graph against it.")
+def restore(file: Path, passphrase_file: Path | None, check: bool) -> None:
+    """Restore FILE, which `cairn backup` made, into an empty database. Exit code 1, and why, when it can't be done or does not hold."""
     from .backing_up import restore_from
 
-    counts = _with_progress(lambda report: restore_from(settings(), file, passphrase_file, report))
-    click.echo(f"{counts.nodes} nodes and {counts.relationships} relationships are restored; `cairn verify` checks them")
-
-
-def _with_progress(work: Callable[[Report], Coroutine[Any, Any, T]]) -> T:
-    async def go() -> T:
-        with shown(err) as report:
-            return await work(report)
-
-    return run(go)
+    done = with_progress(lambda report: restore_from(settings(), file, passphrase_file, report, check=check))
+    for line in done.behind:
+        err.print(line, highlight=False, markup=False)
+    counts = f"{done.counts.nodes} nodes and {done.counts.relationships} relationships are restored"
+    click.echo(counts if check else f"{counts}; `cairn verify` checks them")
+    for tenant, verdict in done.ledgers:
+        problem = verdict.problem
+        outcome = (
+            f"holds: {verdict.size} entries, root {verdict.root}" if problem is None else f"does not hold: {problem.where}: {problem.what}"
+        )
+        click.echo(f"{tenant} {outcome}", err=problem is not None)
+    sys.exit(0 if all(verdict.holds for _, verdict in done.ledgers) else 1)
 
 
 @main.command()
@@ -310,15 +294,5 @@ def doctor() -> None:
     sys.exit(run(lambda: examine(settings(), out)))
 
 
-@main.group()
-def ledger() -> None:
-    """Take the ledger along."""
-
-
-@ledger.command("export")
-@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="A file; standard output when left out.")
-def ledger_export(output: Path | None) -> None:
-    """Export the ledger with a signed checkpoint, for `cairn verify --export` anywhere."""
-    from .importing import download_to
-
-    with_client(lambda client: download_to(client, "/ledger/export", {}, output))
+for command in (key, verify, ledger, witness):
+    main.add_command(command)

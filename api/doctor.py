@@ -60,7 +60,7 @@ async def _neo4j(settings: Settings) -> str:
         return f"embedded, version {version}, {'fetched' if there.is_dir() else 'to be fetched at the first start'}"
     password = settings.neo4j_password.get_secret_value() if settings.neo4j_password else None
     async with connect(settings.neo4j_uri, settings.neo4j_user, password, settings.neo4j_database, ca=settings.neo4j_ca) as database:
-        await database.ping()
+        await database.ping(f"CAIRN_NEO4J_URI is {settings.neo4j_uri}")
     return "answers at CAIRN_NEO4J_URI"
 
 

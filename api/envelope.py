@@ -36,6 +36,9 @@ _HEADERS = [
     (b"cross-origin-resource-policy", b"same-origin"),
 ]
 
+_UNAVAILABLE = 503
+_AGAIN = [(b"retry-after", b"1")]
+
 
 _STRICT = (b"strict-transport-security", b"max-age=31536000")
 
@@ -70,7 +73,8 @@ class Envelope:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 cache = next((value.decode("ascii") for name, value in message["headers"] if name == b"x-cache"), "")
-                message["headers"] = [*message["headers"], *headers, (b"x-request-id", request.encode("ascii"))]
+                again = _AGAIN if status == _UNAVAILABLE and all(name != b"retry-after" for name, _ in message["headers"]) else []
+                message["headers"] = [*message["headers"], *again, *headers, (b"x-request-id", request.encode("ascii"))]
             await send(message)
 
         try:

@@ -30,11 +30,13 @@ _ROOM = 1_000
 _OUTBOX = 10_000
 _AGAIN_SECONDS = 0.5
 _PATIENCE_SECONDS = 2.0
+_QUIET_SECONDS = 5.0
 
 
 class _PubSub(Protocol):
     async def subscribe(self, channel: str) -> None: ...
     async def get_message(self, *, timeout: float) -> Mapping[str, Any] | None: ...
+    async def ping(self) -> None: ...
     async def aclose(self) -> None: ...
 
 
@@ -136,15 +138,27 @@ class Events:
         while True:
             pubsub = cast("_PubSub", redis.pubsub(ignore_subscribe_messages=False))  # pyright: ignore[reportUnknownMemberType]
             try:
-                await pubsub.subscribe(channel)
-                while True:
-                    self._take(await pubsub.get_message(timeout=60.0))
+                async with asyncio.timeout(_PATIENCE_SECONDS):
+                    await pubsub.subscribe(channel)
+                await self._hear(pubsub)
             except (RedisError, OSError, TimeoutError) as error:
                 log.warning("events of other replicas can't be heard: Redis does not answer (%s)", type(error).__name__)
             finally:
                 self.listening.clear()
                 await asyncio.gather(pubsub.aclose(), return_exceptions=True)
             await asyncio.sleep(_AGAIN_SECONDS)
+
+    async def _hear(self, pubsub: _PubSub) -> None:
+        """Take what comes. Raises TimeoutError when not even a ping is answered: the connection may be dead without a word."""
+        pinged = False
+        while True:
+            message = await pubsub.get_message(timeout=_PATIENCE_SECONDS if pinged else _QUIET_SECONDS)
+            if message is None and pinged:
+                raise TimeoutError
+            if message is None:
+                await pubsub.ping()
+            pinged = message is None
+            self._take(message)
 
     def _take(self, message: Mapping[str, Any] | None) -> None:
         if message is None:

@@ -7,6 +7,7 @@ import copy
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
+from time import perf_counter
 from typing import Any, cast
 
 import strawberry
@@ -14,40 +15,79 @@ from graphql import GraphQLError, OperationType
 from strawberry.extensions import SchemaExtension
 from strawberry.types.execution import ExecutionContext, ExecutionResult, PreExecutionError
 
-from ..errors import TooCostly, Unavailable
+from ..errors import CairnError, RateLimited, TooCostly, Unavailable
 from ..graph.access import Access
+from ..graph.deadlines import deadline
 from .encoding import encode
 from .errors import Refused, present_all, unexpected, wrap
 from .graphql_documents import Document, Documents, Operation
 from .limits import Limits
 from .parameters import Parameters
+from .rates import Rate, Rates
+from .refusals import Refusals, principal_name
+from .trusted import TrustedDocuments
 
 MakeContext = Callable[[Access, str], object]
 """Makes what resolvers get as `info.context`, from the caller's permissions and the request's id."""
 
+WRITING = 10
+"""What a mutation costs times as much as a query that returns as many objects, for the rate."""
+READING = 3
+"""What each character of a document costs that has to be read first, for the rate."""
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A request whose document parses and keeps to the limits of shape, and the operation it means."""
+    """A request whose document parses and keeps to the limits of shape, and the operation it means.
+
+    `reading`: what it cost to read the document; 0 when it was known.
+    """
 
     parameters: Parameters
     document: Document
     operation: Operation
+    reading: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A response. `body` is its JSON, `code` why it was not executed (None: it was), `clean` whether it has no errors."""
+    """A response. `body` is its JSON, `code` why it was not executed (None: it was), `clean` whether it has no errors.
+
+    `retry_after`: seconds to wait, when it was refused for coming too early.
+    """
 
     body: bytes
     code: str | None = None
     clean: bool = False
+    retry_after: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Charge:
+    """What an operation costs, and how much its caller may still spend (None: no limit)."""
+
+    cost: int
+    left: float | None
 
 
 class Executor:
-    """Runs operations of one schema. `timeout` is in seconds and holds for queries and mutations."""
+    """Runs operations of one schema. `timeout` is in seconds and holds for queries and mutations.
 
-    def __init__(self, schema: strawberry.Schema, limits: Limits, make_context: MakeContext, timeout: float) -> None:
+    `rates` limits what principals spend, `refusals` how often they are refused; with `trusted` only registered documents run.
+    `silent` tells whether the graph database has not answered anything for so many seconds: then it is not the query that was slow.
+    """
+
+    def __init__(
+        self,
+        schema: strawberry.Schema,
+        limits: Limits,
+        make_context: MakeContext,
+        timeout: float,
+        rates: Rates | None = None,
+        refusals: Refusals | None = None,
+        trusted: TrustedDocuments | None = None,
+        silent: Callable[[float], bool] | None = None,
+    ) -> None:
         core = schema._schema  # pyright: ignore[reportPrivateUsage]
         self._documents = Documents(core, limits)
         self._schema = copy.copy(schema)
@@ -55,11 +95,37 @@ class Executor:
         self._schema.process_errors = _leave_errors
         self._make_context = make_context
         self._timeout = timeout
+        self.rates = rates or Rates(None, "", Rate(0, 1), Rate(0, 1))
+        self._refusals = refusals or Refusals(Rate(0, 1))
+        self._trusted = trusted
+        self._silent = silent
 
-    def plan(self, parameters: Parameters) -> Plan:
-        """What `parameters` mean. Raises Refused for a malformed or oversized document and for an unclear operation."""
-        document = self._documents.read(parameters.query)
-        return Plan(parameters, document, document.operation(parameters.operation))
+    def plan(self, parameters: Parameters, access: Access | None = None) -> Plan:
+        """What `parameters` mean. Raises Refused for a malformed, oversized or unknown document and for an unclear operation.
+
+        A refusal counts for the principal of `access`.
+        """
+        began = perf_counter()
+        try:
+            text = self._text(parameters)
+            reading = 0 if self._documents.knows(text) else READING * len(text)
+            document = self._documents.read(text)
+            return Plan(parameters, document, document.operation(parameters.operation), reading)
+        except CairnError as error:
+            self._note(access, began)
+            raise Refused(error) from error
+        except Refused:
+            self._note(access, began)
+            raise
+
+    def _text(self, parameters: Parameters) -> str:
+        if parameters.id is None:
+            return self._trusted.check(parameters.query) if self._trusted is not None else parameters.query
+        return (self._trusted or TrustedDocuments({})).find(parameters.id)
+
+    def _note(self, access: Access | None, began: float) -> None:
+        if access is not None:
+            self._refusals.note(principal_name(access.tenant, access.principal), perf_counter() - began)
 
     async def execute(self, plan: Plan, access: Access, request: str) -> Answer:
         """Run a query or mutation. Never raises: whatever goes wrong is in the answer."""
@@ -71,28 +137,43 @@ class Executor:
             yield await self._result(plan, access, request)
             return
         try:
-            cost = self._check(plan)
+            charge = await self._charge(plan, access)
         except Refused as refused:
             yield refusal(refused.errors, request)
             return
         source = await self._schema.stream(**self._arguments(plan, access, request))
         async with aclosing(cast("AsyncGenerator[ExecutionResult]", source)) as results:
             async for result in cast("AsyncIterator[ExecutionResult]", results):
-                yield _presented(result, request, cost)
+                yield _presented(result, request, plan, charge)
 
     async def _result(self, plan: Plan, access: Access, request: str) -> ExecutionResult:
-        deadline = asyncio.timeout(self._timeout)
+        limit = asyncio.timeout(self._timeout)
         try:
-            cost = self._check(plan)
-            async with deadline:
-                result = await self._schema.execute(**self._arguments(plan, access, request))
-            return _presented(result, request, cost)
+            charge = await self._charge(plan, access)
+            with deadline(self._timeout):
+                async with limit:
+                    result = await self._schema.execute(**self._arguments(plan, access, request))
+            return _presented(result, request, plan, charge)
         except Refused as refused:
             return refusal(refused.errors, request)
         except TimeoutError as error:
-            return refusal([self._late(plan) if deadline.expired() else unexpected(error)], request)
+            return refusal([self._late(plan) if limit.expired() else unexpected(error)], request)
         except Exception as error:  # noqa: BLE001 -- it is logged, with the request's id
             return refusal([unexpected(error)], request)
+
+    async def _charge(self, plan: Plan, access: Access) -> _Charge:
+        """Make the caller pay for what it asks. Raises Refused for an invalid operation, and when the caller must wait."""
+        began = perf_counter()
+        try:
+            cost = self._check(plan)
+        except Refused:
+            self._note(access, began)
+            raise
+        weight = WRITING if plan.operation.kind is OperationType.MUTATION else 1
+        try:
+            return _Charge(cost, await self.rates.spend(access.tenant, access.principal, cost * weight + plan.reading))
+        except RateLimited as error:
+            raise Refused(error) from error
 
     def _check(self, plan: Plan) -> int:
         errors = self._documents.errors(plan.document)
@@ -113,6 +194,8 @@ class Executor:
         if plan.operation.kind is OperationType.MUTATION:
             again = "its outcome is unknown: repeat it with the same idempotencyKey"
             return wrap(Unavailable(f"the change took longer than {limit}; {again}"))
+        if self._silent is not None and self._silent(self._timeout):
+            return wrap(Unavailable(f"the graph database has not answered for {limit}; try again in a moment"))
         return wrap(TooCostly(f"the query took longer than {limit} and was stopped; ask for less at a time"))
 
 
@@ -145,18 +228,21 @@ def answer(result: ExecutionResult) -> Answer:
     """`result` as JSON. One that was not executed has no `data`, as the specification has it."""
     content: dict[str, Any] = {}
     code: str | None = None
+    wait: float | None = None
     if isinstance(result, PreExecutionError) and result.errors:
-        code = (result.errors[0].extensions or {}).get("code")
+        extensions = result.errors[0].extensions or {}
+        code, wait = extensions.get("code"), extensions.get("retryAfter")
     else:
         content["data"] = result.data
     if result.errors:
         content["errors"] = [error.formatted for error in result.errors]
     if result.extensions:
         content["extensions"] = result.extensions
-    return Answer(encode(content), code, not result.errors)
+    return Answer(encode(content), code, not result.errors, wait)
 
 
-def _presented(result: ExecutionResult, request: str, cost: int) -> ExecutionResult:
+def _presented(result: ExecutionResult, request: str, plan: Plan, charge: _Charge) -> ExecutionResult:
     errors = present_all(result.errors, request) if result.errors else None
     kind = PreExecutionError if isinstance(result, PreExecutionError) else ExecutionResult
-    return kind(data=result.data, errors=errors, extensions={**(result.extensions or {}), "cost": cost})
+    rate = {"rate": {"left": charge.left}} if plan.parameters.rate else {}
+    return kind(data=result.data, errors=errors, extensions={**(result.extensions or {}), "cost": charge.cost, **rate})

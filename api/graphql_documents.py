@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
 from graphql import (
     DocumentNode,
     FragmentDefinitionNode,
     GraphQLError,
     GraphQLSchema,
+    ListTypeNode,
+    NonNullTypeNode,
     OperationDefinitionNode,
     OperationType,
     get_variable_values,
@@ -26,7 +28,10 @@ from .errors import Refused
 from .limits import Limits, check_shape, fragments_of, root_fields
 
 _LONG = 32_768
-"""Documents of more characters than this are not remembered, so that memory stays bounded."""
+"""Documents of more characters than this are not remembered."""
+_MOST = 512
+_MOST_CHARACTERS = 500_000
+"""Characters of all documents that are remembered together: each takes up to some 400 bytes of memory once it is read."""
 _MOST_ERRORS = 20
 
 
@@ -69,16 +74,31 @@ class Document:
 
 
 class Documents:
-    """Reads documents for one schema. The last 512 short ones are remembered, with the outcome of their validation."""
+    """Reads documents for one schema. The last ones are remembered, with the outcome of their validation, in bounded memory."""
 
     def __init__(self, schema: GraphQLSchema, limits: Limits) -> None:
         self.schema = schema
         self.limits = limits
-        self._remembered = lru_cache(maxsize=512)(self._read)
+        self._remembered: OrderedDict[str, Document] = OrderedDict()
+        self._characters = 0
+
+    def knows(self, text: str) -> bool:
+        """Whether reading `text` takes no time."""
+        return text in self._remembered
 
     def read(self, text: str) -> Document:
         """The document in `text`. Raises Refused when it is malformed or beyond the limits."""
-        return self._remembered(text) if len(text) <= _LONG else self._read(text)
+        known = self._remembered.get(text)
+        if known is not None:
+            self._remembered.move_to_end(text)
+            return known
+        document = self._read(text)
+        if len(text) <= _LONG:
+            self._remembered[text] = document
+            self._characters += len(text)
+            while len(self._remembered) > _MOST or self._characters > _MOST_CHARACTERS:
+                self._characters -= len(self._remembered.popitem(last=False)[0])
+        return document
 
     def errors(self, document: Document) -> tuple[GraphQLError, ...]:
         """What is wrong with `document` by the schema; nothing when it is valid."""
@@ -89,6 +109,7 @@ class Documents:
 
     def cost(self, document: Document, operation: Operation, variables: Mapping[str, Any]) -> int:
         """What a valid operation costs with these variables. Raises Refused when they don't fit, or when it costs too much."""
+        self._check_lists(operation, variables)
         values = get_variable_values(self.schema, operation.node.variable_definitions or (), dict(variables), max_errors=_MOST_ERRORS)
         if isinstance(values, list):
             raise Refused(*values)
@@ -97,6 +118,15 @@ class Documents:
             most = self.limits.cost
             raise Refused(TooCostly(f"the operation can return {cost} objects and at most {most} are allowed; ask for smaller pages"))
         return cost
+
+    def _check_lists(self, operation: Operation, variables: Mapping[str, Any]) -> None:
+        """Refuse long lists before each of their items is looked at."""
+        for definition in operation.node.variable_definitions or ():
+            kind = definition.type.type if isinstance(definition.type, NonNullTypeNode) else definition.type
+            value = variables.get(definition.variable.name.value)
+            if isinstance(kind, ListTypeNode) and isinstance(value, list) and len(cast("list[Any]", value)) > self.limits.items:
+                name, found = definition.variable.name.value, len(cast("list[Any]", value))
+                raise Refused(TooCostly(f"${name} has {found} items and at most {self.limits.items} are allowed; send less at a time"))
 
     def _read(self, text: str) -> Document:
         try:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
+from math import ceil
 
 from graphql import OperationType
 from starlette.types import Receive, Scope, Send
@@ -17,10 +19,13 @@ from .errors import STATUS, Refused, wrap
 from .execution import Answer, Executor, Plan, answer, refusal
 from .negotiation import Form, choose, is_json, names
 from .parameters import Parameters, from_body, from_url
+from .refusals import address_name
 from .request_ids import request_id
 from .server_sent_events import EventStreams
+from .stream_counts import Streams
 
 Headers = list[tuple[bytes, bytes]]
+_TOO_MANY = 429
 _ALWAYS: Headers = [(b"cache-control", b"private, no-store"), (b"vary", b"Authorization, Accept")]
 
 
@@ -47,10 +52,13 @@ class Reply:
 class GraphQLHTTP:
     """The endpoint, an ASGI application. `page` is the HTML for browsers; None: they get no page."""
 
-    def __init__(self, executor: Executor, gate: Gate, cache: QueryCache | None, settings: Settings, page: bytes | None) -> None:
+    def __init__(
+        self, executor: Executor, gate: Gate, cache: QueryCache | None, streams: Streams, settings: Settings, page: bytes | None
+    ) -> None:
         self._executor = executor
         self._gate = gate
         self._cache = cache
+        self._open = streams
         self._events = EventStreams(executor, gate)
         self._page = page
         self._max_body = settings.max_body_bytes
@@ -63,6 +71,7 @@ class GraphQLHTTP:
         form = choose(headers.get("accept"), page=scope["method"] == "GET" and self._page is not None)
         request = request_id(scope)
         body = Body(receive, self._max_body, self._timeout)
+        caller: Caller | None = None
         try:
             if scope["method"] not in ("GET", "POST"):
                 raise Problem(405, BadInput("use GET or POST"), [(b"allow", b"GET, POST")])
@@ -71,15 +80,17 @@ class GraphQLHTTP:
             if form is Form.PAGE and self._page is not None:
                 reply = Reply(200, form, self._page)
             else:
-                caller = await self._admit(headers)
-                plan = await self._plan(scope, headers, body)
+                caller = await self._admit(scope, headers)
+                plan = await self._plan(scope, headers, body, caller)
                 if self._streams(plan, form, headers):
-                    await self._events.send(plan, caller, bearer(headers.get("authorization")), request, receive, send)
+                    await self._stream(plan, caller, bearer(headers.get("authorization")), request, receive, send)
                     return
                 reply = self._reply(plan, await self._serve(plan, caller, request), form)
         except Refused as refused:
             reply = self._reply(None, Served(answer(refusal(refused.errors, request)), "miss"), _json(form))
         except Problem as problem:
+            if caller is not None and problem.status != _TOO_MANY:
+                self._gate.refusals.note(caller.name)
             await body.drain()
             content = answer(refusal([wrap(problem.error)], request))
             reply = Reply(problem.status, _json(form), content.body, problem.headers)
@@ -87,18 +98,20 @@ class GraphQLHTTP:
             return
         await _send(reply, send)
 
-    async def _admit(self, headers: Mapping[str, str]) -> Caller:
+    async def _admit(self, scope: Scope, headers: Mapping[str, str]) -> Caller:
         try:
-            return await self._gate.admit(bearer(headers.get("authorization")))
+            caller = await self._gate.enter(headers.get("authorization"), address_name(scope.get("client")))
+            self._gate.refusals.check(caller.name)
+            return caller
         except Unauthenticated as error:
             raise Problem(401, error, [(b"www-authenticate", b'Bearer realm="cairn"')]) from error
         except RateLimited as error:
-            raise Problem(429, error, [(b"retry-after", str(max(1, round(error.retry_after))).encode())]) from error
+            raise Problem(_TOO_MANY, error, [_retry_after(error.retry_after)]) from error
         except CairnError as error:
             raise Problem(STATUS[error.code], error) from error
 
-    async def _plan(self, scope: Scope, headers: Mapping[str, str], body: Body) -> Plan:
-        plan = self._executor.plan(await self._parameters(scope, headers, body))
+    async def _plan(self, scope: Scope, headers: Mapping[str, str], body: Body, caller: Caller) -> Plan:
+        plan = self._executor.plan(await self._parameters(scope, headers, body), caller.access)
         if plan.operation.kind is OperationType.MUTATION and scope["method"] == "GET":
             raise Problem(405, BadInput("mutations must be sent by POST"), [(b"allow", b"POST")])
         return plan
@@ -109,6 +122,14 @@ class GraphQLHTTP:
         if not names(headers.get("accept"), Form.EVENTS):
             raise Problem(406, BadInput("subscriptions need a WebSocket (graphql-transport-ws) or Accept: text/event-stream"))
         return True
+
+    async def _stream(self, plan: Plan, caller: Caller, token: str | None, request: str, receive: Receive, send: Send) -> None:
+        with ExitStack() as held:
+            try:
+                held.enter_context(self._open.held(caller))
+            except RateLimited as error:
+                raise Problem(_TOO_MANY, error, [_retry_after(error.retry_after)]) from error
+            await self._events.send(plan, caller, token, request, receive, send)
 
     async def _parameters(self, scope: Scope, headers: Mapping[str, str], body: Body) -> Parameters:
         try:
@@ -129,6 +150,10 @@ class GraphQLHTTP:
         key = self._cache.key(plan, caller) if self._cache is not None else None
         if self._cache is None or key is None:
             return Served(await compute(), "miss")
+        try:  # what the cache has costs 1 as well, or Redis could be asked without end
+            await self._executor.rates.spend(caller.access.tenant, caller.access.principal, 1)
+        except RateLimited as error:
+            raise Problem(_TOO_MANY, error, [_retry_after(error.retry_after)]) from error
         return await self._cache.answer(key, compute, caller.access.tenant)
 
     def _reply(self, plan: Plan | None, served: Served, form: Form) -> Reply:
@@ -136,7 +161,14 @@ class GraphQLHTTP:
         tolerant = form is Form.JSON and code in ("BAD_INPUT", "TOO_COSTLY")
         status = 200 if code is None or tolerant else STATUS.get(code, 500)
         is_query = plan is not None and plan.operation.kind is OperationType.QUERY
-        return Reply(status, form, served.answer.body, [(b"x-cache", served.level.encode())] if is_query else [])
+        headers = [(b"x-cache", served.level.encode())] if is_query else []
+        if served.answer.retry_after is not None:
+            headers.append(_retry_after(served.answer.retry_after))
+        return Reply(status, form, served.answer.body, headers)
+
+
+def _retry_after(seconds: float) -> tuple[bytes, bytes]:
+    return b"retry-after", str(max(1, ceil(seconds))).encode()
 
 
 def _json(form: Form | None) -> Form:

@@ -15,13 +15,14 @@ from pydantic_settings import SettingsError
 from rich.console import Console
 
 from ..errors import CairnError
-from ..graph.progress import shown
+from ..graph.progress import Report, shown
 from ..settings import Settings
 from .client import Client, open_client
 
 T = TypeVar("T")
 out = Console()
 err = Console(stderr=True)
+_EXAMPLES = {"CAIRN_OIDC": '[{"name": ...}]', "CAIRN_WITNESSES": '[{"url": ..., "key": ...}]'}
 
 
 def settings(**overrides: Any) -> Settings:
@@ -37,7 +38,7 @@ def settings(**overrides: Any) -> Settings:
     except SettingsError as error:
         field = re.search(r'field "(\w+)"', str(error))
         name = f"CAIRN_{field[1].upper()}" if field else "a setting"
-        example = '[{"name": ...}]' if name == "CAIRN_OIDC" else '["/data", "/srv/rdf"]'
+        example = _EXAMPLES.get(name, '["/data", "/srv/rdf"]')
         err.print(f"{name} must be a JSON list, such as {example}", highlight=False, markup=False)
         sys.exit(2)
 
@@ -60,6 +61,16 @@ def with_client(work: Callable[[Client], Awaitable[T]]) -> T:
         with shown(err) as report:
             async with open_client(settings(), report, tell_first_key) as client:
                 return await work(client)
+
+    return run(go)
+
+
+def with_progress(work: Callable[[Report], Coroutine[Any, Any, T]]) -> T:
+    """Run `work` with its progress shown."""
+
+    async def go() -> T:
+        with shown(err) as report:
+            return await work(report)
 
     return run(go)
 

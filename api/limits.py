@@ -32,6 +32,8 @@ class Limits:
     width: int = 200
     fields: int = 1_000
     directives: int = 50
+    merges: int = 5_000
+    items: int = 2_000
 
     @classmethod
     def of(cls, settings: Settings) -> Limits:
@@ -78,6 +80,8 @@ def check_shape(operation: OperationDefinitionNode, document: DocumentNode, limi
     ):
         if found > most:
             raise TooCostly(f"the operation has {found} {what} and at most {most} are allowed; ask for less at a time")
+    if _merges([operation.selection_set], fragments, limits.depth) > limits.merges:
+        raise TooCostly("the operation asks for the same fields in the same place too often; ask for each once")
 
 
 def fragments_of(document: DocumentNode) -> dict[str, FragmentDefinitionNode]:
@@ -98,6 +102,30 @@ def root_fields(operation: OperationDefinitionNode, fragments: Mapping[str, Frag
             elif isinstance(node, FragmentSpreadNode) and node.name.value not in seen and node.name.value in fragments:
                 seen.add(node.name.value)
                 waiting.append(fragments[node.name.value].selection_set)
+
+
+def _merges(sets: list[SelectionSetNode], fragments: Mapping[str, FragmentDefinitionNode], levels: int) -> int:
+    """How many pairs of fields have the same name in the same answer, so many levels deep: validation compares each pair.
+
+    Takes time linear in the fields, with fragments expanded; `check_shape` has bounded those before. A fragment may be within itself.
+    """
+    if not sets or levels < 0:
+        return 0
+    found: dict[str, tuple[int, list[SelectionSetNode]]] = {}
+    spread = set[str]()
+    waiting = list(sets)
+    while waiting:
+        for node in waiting.pop().selections:
+            if isinstance(node, FieldNode):
+                name = (node.alias or node.name).value
+                count, inner = found.get(name, (0, []))
+                found[name] = count + 1, [*inner, node.selection_set] if node.selection_set else inner
+            elif isinstance(node, InlineFragmentNode):
+                waiting.append(node.selection_set)
+            elif isinstance(node, FragmentSpreadNode) and node.name.value not in spread and node.name.value in fragments:
+                spread.add(node.name.value)
+                waiting.append(fragments[node.name.value].selection_set)
+    return sum(count * (count - 1) // 2 + _merges(inner, fragments, levels - 1) for count, inner in found.values())
 
 
 class _Measure:

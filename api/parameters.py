@@ -9,17 +9,23 @@ from urllib.parse import parse_qsl
 
 from ..errors import BadInput
 from .encoding import decode
+from .trusted import document_id
 
 _MOST_PARAMETERS = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Parameters:
-    """One request: a document, the operation in it that is meant, and its variables."""
+    """One request: a document, the operation in it that is meant, and its variables.
+
+    `id`: the document's, where it is a registered one and `query` empty. `rate`: whether the caller wants to know what is left of it.
+    """
 
     query: str
     operation: str | None = None
     variables: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    id: str | None = None
+    rate: bool = False
 
 
 def from_body(body: bytes, max_depth: int) -> Parameters:
@@ -50,15 +56,18 @@ def from_url(query_string: bytes, max_depth: int) -> Parameters:
 
 
 def from_object(value: Mapping[str, Any]) -> Parameters:
-    """The parameters in an object with `query`, `operationName`, `variables` and `extensions`. Raises BadInput."""
+    """The parameters in an object with `query` (or `id`), `operationName`, `variables` and `extensions`. Raises BadInput."""
     query = value.get("query")
+    extensions = _object(value, "extensions")
+    id = document_id(value) if query is None else None
+    if id is not None:
+        query = ""
     if not isinstance(query, str):
         raise BadInput("query must be a string with a GraphQL document" if "query" in value else "the request has no query")
     operation = value.get("operationName")
     if not isinstance(operation, str | None):
         raise BadInput("operationName must be a string or null")
-    _object(value, "extensions")
-    return Parameters(query, operation or None, _object(value, "variables"))
+    return Parameters(query, operation or None, _object(value, "variables"), id, extensions.get("rate") is True)
 
 
 def _object(value: Mapping[str, Any], name: str) -> Mapping[str, Any]:

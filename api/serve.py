@@ -21,6 +21,7 @@ from ..graph.progress import Report, silent
 from ..graph.servers import servers
 from ..graph.tls import Certificate, Reloading
 from ..settings import Settings
+from . import protocols
 from .app import create_app
 from .presence import announce, withdraw
 from .production import require_production
@@ -82,24 +83,28 @@ class _Secured:
 def server(app: Starlette | str, settings: Settings, *, factory: bool = False, workers: int = 1) -> uvicorn.Config:
     """How uvicorn serves the app."""
     shown = certificate(settings)
-    return uvicorn.Config(
+    config = protocols.Config(
         app,
+        http=protocols.HTTP,
         factory=factory,
         workers=workers,
         log_config=None,
         access_log=False,
         lifespan="on" if factory else "off",
-        ws="websockets-sansio",
+        ws=protocols.WebSocket,
         ws_max_size=settings.max_body_bytes,
         timeout_graceful_shutdown=GRACE,
         server_header=False,
         date_header=False,
-        proxy_headers=False,
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=list(settings.trusted_proxies),
         ssl_context_factory=None if shown is None else _Secured(shown),
     )
+    config.bounds = protocols.Bounds.of(settings)
+    return config
 
 
-class _Server(uvicorn.Server):
+class QuietServer(uvicorn.Server):
     """A server that ends quietly on a signal: uvicorn's own raises it again, before Neo4j could be stopped."""
 
     @contextmanager
@@ -133,7 +138,7 @@ async def serving(settings: Settings, report: Report = silent) -> AsyncGenerator
     listening = bind(settings)
     try:
         async with open_services(settings, report) as cairn:
-            web = _Server(server(create_app(cairn), settings))
+            web = QuietServer(server(create_app(cairn), settings))
             ended = asyncio.Event()
             task = asyncio.create_task(web.serve([listening]), name="cairn-web")
             task.add_done_callback(lambda _: ended.set())

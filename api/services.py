@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
-from ..errors import Unauthenticated
+from ..errors import BadInput, Unauthenticated
 from ..graph.access import Access, Decision
+from ..graph.anchors import Anchor, Anchoring, choose_anchors
 from ..graph.backups import refuse_incomplete
 from ..graph.changes import Event
+from ..graph.checkpointing import Checkpointer
 from ..graph.data_dir import write_private
 from ..graph.database import Database, connect
 from ..graph.imports import Import
 from ..graph.keyring import Keyring
 from ..graph.keys import make_key, store_key
 from ..graph.migrations.runner import graph_name, migrate
+from ..graph.notary import Notary
+from ..graph.pledges import PLEDGES, Pledges
 from ..graph.progress import Progress, Report, silent
 from ..graph.servers import servers
 from ..graph.signing import open_signer
+from ..graph.witnesses import Witness
 from ..graph.writer import Writer, open_writer
 from ..importers.jobs import ImportJobs
 from ..importers.linking import Linker
@@ -46,6 +51,7 @@ from .events import Events, open_events
 from .masters import master_key
 from .presence import OPERATOR_KEY, operator_key
 from .production import require_production
+from .rates import Rates, open_rates
 from .tasks import end
 
 OPERATOR = "operator"
@@ -58,6 +64,7 @@ class Cairn:
     services: Services
     credentials: Credentials
     epochs: Epochs
+    rates: Rates
     first_key: str | None
 
 
@@ -74,6 +81,8 @@ async def open_services(settings: Settings, report: Report = silent) -> AsyncGen
         database = await stack.enter_async_context(
             connect(running.neo4j_uri, running.neo4j_user, running.neo4j_password, running.neo4j_database, ca=running.neo4j_ca)
         )
+        if settings.neo4j_uri is not None:
+            await database.ping(f"CAIRN_NEO4J_URI is {settings.neo4j_uri}")
         await refuse_incomplete(database)
         database.keyring = Keyring(database, master_key(settings), sealing=settings.encryption)
         report(Progress("Bringing the schema up to date"))
@@ -81,10 +90,11 @@ async def open_services(settings: Settings, report: Report = silent) -> AsyncGen
         name = await graph_name(database)
         epochs = await stack.enter_async_context(open_epochs(running.redis_url, name, staleness=settings.policy_staleness))
         events = await stack.enter_async_context(open_events(running.redis_url, name))
-        writer = await stack.enter_async_context(open_writer(database, epochs))
+        rates = await stack.enter_async_context(open_rates(running.redis_url, name, settings))
+        writer = await stack.enter_async_context(open_writer(database, epochs, attempt=settings.request_timeout / 2))
         first_key = await bootstrap(writer, settings.tenant)
         report(Progress("Opening"))
-        yield await _open(stack, settings, database, writer, epochs, events, first_key)
+        yield await _open(stack, settings, database, writer, epochs, rates, events, first_key)
 
 
 async def _open(
@@ -93,13 +103,15 @@ async def _open(
     database: Database,
     writer: Writer,
     epochs: Epochs,
+    rates: Rates,
     events: Events,
     first_key: str | None,
 ) -> Cairn:
+    patience = settings.request_timeout / 3  # of the looks at keys and rules before an operation
     lendable = frozenset(role for provider in settings.oidc for role in provider.roles.values())
-    accesses = Accesses(database, settings.policy_staleness, hideable_fields(), lendable=lendable)
+    accesses = Accesses(database, settings.policy_staleness, hideable_fields(), patience=patience, lendable=lendable)
     writer.listeners += [_refreshing(accesses), events.publish]
-    authenticator = Authenticator(database, writer, settings.policy_staleness)
+    authenticator = Authenticator(database, writer, settings.policy_staleness, patience)
     stack.push_async_callback(authenticator.close)
     administration = Administration(writer, accesses)
     await _ensure_operator(settings, writer, administration, authenticator)
@@ -113,7 +125,11 @@ async def _open(
     stack.push_async_callback(imports.close)
     imports.listeners.append(_imported(linker))
     await imports.recover()
+    _in_background(stack, imports.keep_recovering(), "cairn-imports")
     consolidator = _consolidate(stack, settings, database, writer)
+    notary = Notary(database, open_signer(settings.data_dir / "ledger.key"), Pledges(settings.data_dir / PLEDGES))
+    anchors = choose_anchors(settings)
+    _sign(stack, settings, database, writer, notary, anchors)
     services = Services(
         settings=settings,
         database=database,
@@ -127,10 +143,11 @@ async def _open(
         imports=imports,
         learner=_learner(stack, settings, database, writer, embedders, accesses),
         consolidator=consolidator,
-        signer=open_signer(settings.data_dir / "ledger.key"),
+        notary=notary,
+        anchors=anchors,
         communities=_communities(stack, database, writer, settings),
     )
-    return Cairn(services, Credentials(authenticator, _vouching(stack, settings, database, writer)), epochs, first_key)
+    return Cairn(services, Credentials(authenticator, _vouching(stack, settings, database, writer)), epochs, rates, first_key)
 
 
 def _vouching(stack: AsyncExitStack, settings: Settings, database: Database, writer: Writer) -> Vouching | None:
@@ -216,6 +233,22 @@ def _consolidate(stack: AsyncExitStack, settings: Settings, database: Database, 
     stack.push_async_callback(consolidator.close)
     _in_background(stack, consolidator.work(), "cairn-consolidator")
     return consolidator
+
+
+def _sign(
+    stack: AsyncExitStack, settings: Settings, database: Database, writer: Writer, notary: Notary, anchors: Mapping[str, Anchor]
+) -> None:
+    """Sign checkpoints in the background, and show them to witnesses and anchors."""
+    if settings.witnesses and settings.witness_quorum > len(settings.witnesses):
+        raise BadInput(f"CAIRN_WITNESS_QUORUM is {settings.witness_quorum}, but CAIRN_WITNESSES names {len(settings.witnesses)}")
+    witnesses = [Witness(database, writer, str(witness.url), witness.key) for witness in settings.witnesses]
+    anchorings = [Anchoring(name, anchor, settings.anchor_interval) for name, anchor in anchors.items()]
+    told = [*(witness.hear for witness in witnesses), *(anchoring.hear for anchoring in anchorings)]
+    checkpointer = Checkpointer(database, writer, notary, [settings.tenant], told)
+    for part in (*witnesses, *anchorings):
+        _in_background(stack, part.work(), "cairn-witness")
+    stack.push_async_callback(checkpointer.close)
+    _in_background(stack, checkpointer.work(), "cairn-checkpointer")
 
 
 async def _ensure_operator(settings: Settings, writer: Writer, administration: Administration, authenticator: Authenticator) -> None:

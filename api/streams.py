@@ -4,21 +4,23 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from dataclasses import asdict
+from math import ceil
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
-from ..errors import CairnError
+from ..errors import CairnError, RateLimited
 from ..graph.access import Access
 from ..graph.data_dir import private_folder
 from ..graph.ledger_export import export_ledger
-from ..graph.verification import verify
 from ..importers.export import export
 from ..importers.formats import named
 from ..schema.context import Services
-from .authentication import Gate, bearer
+from .authentication import Gate
 from .errors import STATUS
+from .refusals import address_name
+from .verifying import verify_tenant
 
 Answer = Callable[[Request, Access], Awaitable[Response]]
 
@@ -34,11 +36,11 @@ def stream_routes(services: Services, gate: Gate) -> list[BaseRoute]:
 
     async def ledger(request: Request, access: Access) -> Response:  # noqa: ARG001
         access.require("ledger", "read")
-        return await _streamed(export_ledger(services.database, access.tenant, services.signer), "application/jsonl")
+        return await _streamed(export_ledger(services.database, access.tenant, services.notary), "application/jsonl")
 
     async def verification(request: Request, access: Access) -> Response:  # noqa: ARG001
         access.require("ledger", "read")
-        return JSONResponse(asdict(await verify(services.database, access.tenant)))
+        return JSONResponse(asdict(await verify_tenant(services, access.tenant)))
 
     return [
         Route("/export", _guarded(gate, rdf)),
@@ -50,10 +52,12 @@ def stream_routes(services: Services, gate: Gate) -> list[BaseRoute]:
 def _guarded(gate: Gate, answer: Answer) -> Callable[[Request], Awaitable[Response]]:
     async def endpoint(request: Request) -> Response:
         try:
-            caller = await gate.admit(bearer(request.headers.get("authorization")))
+            caller = await gate.enter(request.headers.get("authorization"), address_name(request.scope.get("client")))
+            gate.refusals.check(caller.name)
             return await answer(request, caller.access)
         except CairnError as error:
-            return PlainTextResponse(error.message, STATUS.get(error.code, 500))
+            headers = {"retry-after": str(max(1, ceil(error.retry_after)))} if isinstance(error, RateLimited) else {}
+            return PlainTextResponse(error.message, STATUS.get(error.code, 500), headers)
 
     return endpoint
 

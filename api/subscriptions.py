@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import aclosing, suppress
-from dataclasses import dataclass
+from contextlib import ExitStack, aclosing, suppress
+from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, cast
+from typing import Any, Self, cast
 
 from starlette.requests import Request
 from starlette.websockets import WebSocket
@@ -26,19 +26,27 @@ from .encoding import decode, encode
 from .errors import Refused, present, wrap
 from .execution import Executor, refusal
 from .parameters import from_object
+from .refusals import address_name
 from .request_ids import request_id
+from .stream_counts import Streams
 from .tasks import end
 
 _REVOKED = 4403
+_PLAIN = frozenset({"query", "variables", "operationName"})
 
 
 @dataclass(slots=True)
 class Connection:
-    """One WebSocket: its token, from the handshake's Authorization header or the payload of `connection_init`."""
+    """One WebSocket: its token, from the handshake's Authorization header or the payload of `connection_init`, and its address.
+
+    `held`: what is given back when it closes.
+    """
 
     request: str
     token: str | None
+    address: str | None = None
     connection_params: Mapping[str, Any] | None = None
+    held: ExitStack = field(default_factory=ExitStack)
 
 
 class Operations:
@@ -58,12 +66,15 @@ class Operations:
     ) -> AsyncGenerator[ExecutionResult]:
         """The results of one operation, in the form that strawberry's handler takes them from a schema."""
         connection = cast("Connection", context_value)
+        if isinstance(query, _Whole):
+            return self._results(connection, query.payload)
         return self._results(connection, {"query": query, "variables": variable_values, "operationName": operation_name})
 
     async def _results(self, connection: Connection, message: Mapping[str, Any]) -> AsyncGenerator[ExecutionResult]:
         try:
-            caller = await self._gate.admit(connection.token)
-            plan = self._executor.plan(from_object(message))
+            caller = await self._gate.admit(connection.token, connection.address)
+            self._gate.refusals.check(caller.name)
+            plan = self._executor.plan(from_object(message), caller.access)
         except CairnError as error:
             yield refusal([wrap(error)], connection.request)
         except Refused as refused:
@@ -72,6 +83,17 @@ class Operations:
             async with aclosing(self._executor.stream(plan, caller.access, connection.request)) as results:
                 async for result in results:
                     yield result
+
+
+class _Whole(str):
+    """Stands for the document of a payload that has none, but names a registered one, or asks for more than a document can say."""
+
+    payload: Mapping[str, Any]
+
+    def __new__(cls, payload: Mapping[str, Any]) -> Self:
+        made = super().__new__(cls)
+        made.payload = payload
+        return made
 
 
 class _Handler(BaseGraphQLTransportWSHandler[Connection, None]):
@@ -90,11 +112,15 @@ class _Handler(BaseGraphQLTransportWSHandler[Connection, None]):
                 {"id": message["id"], "type": "error", "payload": [present(wrap(error), self.context.request).formatted]}
             )
         else:
+            if message["type"] == "subscribe" and message["payload"].keys() - _PLAIN:
+                payload = message["payload"]
+                message = {**message, "payload": {"query": _Whole(payload)}}
             await super().handle_message(message)
             if self.connection_acknowledged and self._watch is None:
                 self._watch = asyncio.create_task(self._close_when_refused(), name="cairn-websocket-watch")
 
     async def shutdown(self) -> None:
+        self.context.held.close()
         if self._watch is not None:
             await end(self._watch)
         await super().shutdown()
@@ -115,7 +141,15 @@ class WebSockets(GraphQL[Connection, None]):
     graphql_transport_ws_handler_class = _Handler
 
     def __init__(
-        self, executor: Executor, gate: Gate, max_message: int, max_depth: int, *, operations: int = 50, patience: float = 0.5
+        self,
+        executor: Executor,
+        gate: Gate,
+        streams: Streams,
+        max_message: int,
+        max_depth: int,
+        *,
+        operations: int = 50,
+        patience: float = 0.5,
     ) -> None:
         super().__init__(
             cast("Any", Operations(executor, gate)),
@@ -126,6 +160,7 @@ class WebSockets(GraphQL[Connection, None]):
         )
         self.gate = gate
         self.patience = patience
+        self._streams = streams
         self._max_message = max_message
         self._max_depth = max_depth
 
@@ -134,13 +169,14 @@ class WebSockets(GraphQL[Connection, None]):
         token: str | None = None
         with suppress(CairnError):
             token = bearer(request.headers.get("authorization"))
-        return Connection(request_id(request.scope), token)
+        return Connection(request_id(request.scope), token, address_name(request.scope.get("client")))
 
     async def on_ws_connect(self, context: Connection) -> UnsetType | dict[str, object] | None:
         """Let the connection in, or close it with code 4403."""
         try:
             context.token = _token(context.connection_params or {}) or context.token
-            await self.gate.admit(context.token)
+            caller = await self.gate.admit(context.token, context.address)
+            context.held.enter_context(self._streams.held(caller))
         except CairnError as error:
             raise ConnectionRejectionError from error
         return UNSET

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any
+from typing import Any, cast
 
 from ..errors import BadInput
 from .database import Row
@@ -100,11 +100,31 @@ def content_hash(value: Any) -> str:
 
 
 def canonical(value: Any) -> bytes:
-    """`value` as canonical JSON bytes. Raises BadInput when it is no JSON value."""
+    """`value` as canonical JSON bytes (RFC 8785), but that a float with an integer's value keeps its `.0` or exponent, as Python has it.
+
+    Ledger entries hold no floats, so they follow the RFC to the letter. Raises BadInput when it is no JSON value.
+    """
     try:
-        return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode("utf-8")
-    except (ValueError, TypeError, RecursionError) as error:
+        text = _dump(value, sort_keys=True)
+        if not text.isascii() and max(text) > "\uffff":
+            text = _dump(_ordered(value), sort_keys=False)
+        return text.encode("utf-8")
+    except (ValueError, TypeError, RecursionError, AttributeError) as error:
         raise BadInput(f"the value is not JSON: {error}") from error
+
+
+def _dump(value: Any, *, sort_keys: bool) -> str:
+    return json.dumps(value, sort_keys=sort_keys, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def _ordered(value: Any) -> Any:
+    """`value` with keys in the order of their UTF-16 code units, which is another than Python's for characters beyond U+FFFF."""
+    if isinstance(value, dict):
+        items = cast("dict[str, Any]", value).items()
+        return {name: _ordered(item) for name, item in sorted(items, key=lambda pair: pair[0].encode("utf-16-be", "surrogatepass"))}
+    if isinstance(value, list | tuple):
+        return [_ordered(item) for item in cast("Sequence[Any]", value)]
+    return value
 
 
 def idempotency(tenant: str, principal: str, operation: str, key: str | None, arguments: Any) -> Idempotency | None:

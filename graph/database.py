@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,7 +13,8 @@ from typing import TYPE_CHECKING, Any, LiteralString, TypeVar, cast
 from neo4j import AsyncDriver, AsyncGraphDatabase, AsyncManagedTransaction, AsyncSession, Query, Record, unit_of_work
 from neo4j.exceptions import AuthError, DriverError, Neo4jError
 
-from ..errors import BadInput, CairnError, Internal, Unavailable
+from ..errors import BadInput, CairnError, Internal, TooCostly, Unavailable
+from .deadlines import seconds_left
 from .sealing import Sealed, find_sealed, with_keys
 from .statements import Statement
 from .tls import client_context
@@ -24,7 +27,9 @@ T = TypeVar("T")
 log = logging.getLogger("cairn.graph")
 
 READ_SECONDS = 120.0
-"""Neo4j ends a reading transaction that takes longer; requests have shorter deadlines of their own."""
+"""Neo4j ends a reading transaction that takes longer, or at the deadline of the request that it reads for (`deadlines`)."""
+CONNECT_SECONDS = 5.0
+_TIMED_OUT = "Neo.ClientError.Transaction.TransactionTimedOut"
 _CHECKED = {"bolt+s": "bolt", "neo4j+s": "neo4j"}
 _UNAVAILABLE = ("Neo.TransientError.", "Neo.ClientError.Cluster.", "Neo.DatabaseError.General.")
 
@@ -41,6 +46,8 @@ def plain_error(error: Exception) -> CairnError:
     if isinstance(error, Neo4jError):
         code = error.code or ""
         log.warning("Neo4j refused a statement: %s %s", code, error.message)
+        if code.startswith(_TIMED_OUT):
+            return TooCostly("the graph database stopped a statement that took too long; ask for less at a time")
         if code.startswith(_UNAVAILABLE):
             return Unavailable("the graph database is busy or restarting; try again")
         if code == "Neo.ClientError.Statement.ArgumentError":
@@ -65,6 +72,11 @@ class Database:
         self.round_trips = 0
         self.keyring: Keyring | None = None
         """What opens sealed values and seals new ones; without one they stay shut and new ones are plain."""
+        self._answered = time.monotonic()
+
+    def silent(self, seconds: float) -> bool:
+        """Whether nothing at all came back from Neo4j for so long."""
+        return time.monotonic() - self._answered >= seconds
 
     async def read(self, statement: Statement, parameters: Mapping[str, Any] | None = None) -> list[Row]:
         """Run a reading statement and return all its rows, sealed values with their keys.
@@ -88,9 +100,15 @@ class Database:
         self.round_trips += 1
         async with self._session(default_access_mode="READ") as session:
             try:
-                result = await session.run(Query(cast("LiteralString", statement.text), timeout=READ_SECONDS), dict(parameters or {}))
-                return [_row(record) async for record in result]
+                result = await session.run(
+                    Query(cast("LiteralString", statement.text), timeout=seconds_left(READ_SECONDS)), dict(parameters or {})
+                )
+                rows = [_row(record) async for record in result]
+                self._answered = time.monotonic()
+                return rows
             except (Neo4jError, DriverError) as error:
+                if isinstance(error, Neo4jError):
+                    self._answered = time.monotonic()
                 if not error.is_retryable():
                     raise plain_error(error) from error
             except (OSError, OverflowError, UnicodeError) as error:
@@ -99,11 +117,22 @@ class Database:
         async def work(transaction: AsyncManagedTransaction) -> list[Row]:
             return await run(transaction, statement, parameters)
 
-        return await self._session_call("execute_read", unit_of_work(timeout=READ_SECONDS)(work))
+        return await self._session_call("execute_read", unit_of_work(timeout=seconds_left(READ_SECONDS))(work))
 
-    async def write(self, work: Callable[[AsyncManagedTransaction], Awaitable[T]]) -> T:
-        """Run `work` in one retried write transaction. Only `graph/writer.py`, migrations and leases call this."""
-        return await self._session_call("execute_write", work)
+    async def write(self, work: Callable[[AsyncManagedTransaction], Awaitable[T]], seconds: float | None = None) -> T:
+        """Run `work` in one retried write transaction. Only `graph/writer.py`, migrations and leases call this.
+
+        After `seconds` (None: whenever) it is given up here, and in Neo4j by its own clock, so that a connection that died silently
+        neither keeps the caller waiting nor the locks. Raises Unavailable then, and whether it was committed is unknown.
+        """
+        if seconds is None:
+            return await self._session_call("execute_write", work)
+        try:
+            async with asyncio.timeout(seconds):
+                return await self._session_call("execute_write", unit_of_work(timeout=seconds)(work))
+        except TimeoutError:
+            log.warning("Neo4j did not answer a change within %g s", seconds)
+            raise Unavailable("the graph database does not answer; try again, with the same idempotency key") from None
 
     async def stream(
         self, statement: Statement, parameters: Mapping[str, Any] | None = None, fetch_size: int = 2_000
@@ -123,19 +152,24 @@ class Database:
     async def _session_call(self, method: str, work: Callable[[AsyncManagedTransaction], Awaitable[T]]) -> T:
         async with self._session() as session:
             try:
-                return await getattr(session, method)(work)
+                result = await getattr(session, method)(work)
+                self._answered = time.monotonic()
+                return result
             except (Neo4jError, DriverError, OSError, OverflowError, UnicodeError) as error:
+                if isinstance(error, Neo4jError):
+                    self._answered = time.monotonic()
                 raise plain_error(error) from error
 
     def _session(self, **config: Any) -> AsyncSession:
         return self._driver.session(database=self._name, **config)  # pyright: ignore[reportUnknownMemberType]
 
-    async def ping(self) -> None:
-        """Raise `Unavailable` unless Neo4j answers."""
+    async def ping(self, place: str | None = None) -> None:
+        """Raise `Unavailable` unless Neo4j answers. `place` says where it was looked for; only who runs Cairn may be told that."""
         try:
             await self._driver.verify_connectivity()  # pyright: ignore[reportUnknownMemberType]
         except (Neo4jError, DriverError, OSError) as error:
-            raise plain_error(error) from error
+            plain = plain_error(error)
+            raise (Unavailable(f"{plain.message} ({place})") if place else plain) from error
 
 
 def _row(record: Record) -> Row:
@@ -167,6 +201,7 @@ async def connect(
         uri,
         auth=auth,
         max_connection_pool_size=pool,
+        connection_timeout=CONNECT_SECONDS,
         connection_acquisition_timeout=30.0,
         max_transaction_retry_time=15.0,
         notifications_min_severity="OFF",

@@ -10,20 +10,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from ..errors import BadInput, Internal
+from ..errors import BadInput
 from . import tags
 from .access import Access
 from .changes import Change, Entry, canonical
 from .database import Database, Row
-from .merkle import EMPTY_ROOT, Frontier, consistency_ranges, inclusion_ranges, leaf_hash
+from .merkle import EMPTY_ROOT, Frontier, Tile, consistency_ranges, inclusion_ranges, leaf_hash
 from .pages import Page, check_first, decode, encode, page
-from .signing import Checkpoint, Signer
 from .statements import load
+from .tiles import subtree_roots
 
 _CYPHER = load("ledger")
 VERSION = 1
-CHUNK = 1_000
-"""Entries or leaves that come from Neo4j in one record: far fewer records, far less work."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +49,11 @@ class LedgerEntry:
 
 
 def append(heads: Sequence[Row], lines: Sequence[tuple[Change, Entry]], at: datetime) -> tuple[list[Row], list[Row]]:
-    """Rows for new entries, written at `at`, and for the moved heads. `heads` hold tenant, size and frontier of every tenant in `lines`."""
+    """Rows for new entries, written at `at`, and for the moved heads with the tiles that were filled.
+
+    `heads` hold tenant, size and frontier of every tenant in `lines`.
+    """
+    tiles: dict[str, list[Tile]] = {head["tenant"]: [] for head in heads}
     frontiers = {head["tenant"]: Frontier(head["size"], [bytes.fromhex(h) for h in head["frontier"]]) for head in heads}
     rows: list[Row] = []
     for change, entry in lines:
@@ -69,9 +71,15 @@ def append(heads: Sequence[Row], lines: Sequence[tuple[Change, Entry]], at: date
                 "actor": change.actor,
             }
         )
-        frontier.append(leaf)
+        frontier.append(leaf, tiles[change.tenant])
     moved = [
-        {"tenant": tenant, "size": f.size, "frontier": [h.hex() for h in f.hashes], "root": f.root().hex()}
+        {
+            "tenant": tenant,
+            "size": f.size,
+            "frontier": [h.hex() for h in f.hashes],
+            "root": f.root().hex(),
+            "tiles": [{"level": tile.level, "place": tile.place, "root": tile.root.hex()} for tile in tiles[tenant]],
+        }
         for tenant, f in frontiers.items()
     ]
     return rows, moved
@@ -114,16 +122,10 @@ async def head(database: Database, access: Access) -> Head:
     return await read_head(database, access.tenant)
 
 
-async def checkpoint(database: Database, access: Access, signer: Signer) -> str:
-    """A signed checkpoint of the ledger as it stands (C2SP tlog-checkpoint). Raises Forbidden without `read` on `ledger`."""
-    stands = await head(database, access)
-    return sign_checkpoint(signer, access.tenant, stands)
-
-
-def sign_checkpoint(signer: Signer, tenant: str, stands: Head) -> str:
-    """`stands` as a signed checkpoint."""
-    name = origin(tenant)
-    return signer.sign(name, Checkpoint(name, stands.size, stands.root).text)
+async def read_heads(database: Database, tenants: Sequence[str]) -> dict[str, Head]:
+    """Where the ledgers of several tenants stand, those that have any entry; asks nobody's permission."""
+    rows = await database.read(_CYPHER["ledgers_stand"], {"tenants": list(tenants)})
+    return {row["tenant"]: Head(row["size"], bytes.fromhex(row["root"])) for row in rows}
 
 
 def _entry(row: Row) -> LedgerEntry:
@@ -169,15 +171,4 @@ async def consistency_proof(database: Database, access: Access, older: int, newe
 
 
 async def _roots(database: Database, tenant: str, ranges: Sequence[range]) -> list[str]:
-    """The root over each range of leaves, in the order of `ranges`, which do not overlap. In constant memory."""
-    roots: dict[int, str] = {}
-    for part in sorted(ranges, key=lambda part: part.start):
-        subtree = Frontier()
-        parameters: Row = {"tenant": tenant, "start": part.start, "stop": part.stop, "chunk": CHUNK}
-        async for row in database.stream(_CYPHER["ledger_leaves"], parameters):
-            for leaf in row["leaves"]:
-                subtree.append(bytes.fromhex(leaf))
-        if subtree.size != len(part):
-            raise Internal("entries are missing from the ledger; `cairn verify` says which")
-        roots[part.start] = subtree.root().hex()
-    return [roots[part.start] for part in ranges]
+    return [root.hex() for root in await subtree_roots(database, tenant, ranges)]

@@ -7,9 +7,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from hashlib import sha256
+from typing import NamedTuple
 
 HASH_SIZE = 32
 EMPTY_ROOT = sha256(b"").digest()
+TILE_HEIGHT = 8
+"""Of a tile: it spans 256 hashes (C2SP tlog-tiles)."""
+
+
+class Tile(NamedTuple):
+    """The root of a full tile, named as in C2SP tlog-tiles: tile `place` of `level` spans the 256^(level + 1) leaves there."""
+
+    level: int
+    place: int
+    root: bytes
+
+
+def tile_leaves(level: int, place: int) -> range:
+    """The leaves under a full tile."""
+    span = 1 << TILE_HEIGHT * (level + 1)
+    return range(place * span, (place + 1) * span)
 
 
 def leaf_hash(entry: bytes) -> bytes:
@@ -34,14 +51,25 @@ class Frontier:
         self.size = size
         self.hashes = list(hashes)
 
-    def append(self, leaf: bytes) -> None:
-        """Add one leaf hash."""
-        size, current = self.size, leaf
-        while size & 1:
-            current = node_hash(self.hashes.pop(), current)
-            size >>= 1
-        self.hashes.append(current)
-        self.size += 1
+    def append(self, leaf: bytes, filled: list[Tile] | None = None) -> None:
+        """Add one leaf hash. The roots of the tiles that it fills go to the end of `filled`."""
+        if self.size & 1:
+            self.append_subtree(leaf, 0, filled)
+        else:
+            self.hashes.append(leaf)
+            self.size += 1
+
+    def append_subtree(self, subtree: bytes, height: int, filled: list[Tile] | None = None) -> None:
+        """Add 2^`height` leaves at once by the root over them; `size` must be a multiple of that."""
+        hashes, current = self.hashes, subtree
+        bits, self.size = self.size >> height, self.size + (1 << height)
+        while bits & 1:
+            current = sha256(b"\x01" + hashes.pop() + current).digest()
+            bits >>= 1
+            height += 1
+            if filled is not None and not height % TILE_HEIGHT:
+                filled.append(Tile(height // TILE_HEIGHT - 1, bits, current))
+        hashes.append(current)
 
     def root(self) -> bytes:
         """The root of the tree; for no leaves the hash of the empty string."""
@@ -138,12 +166,14 @@ def verify_inclusion(leaf: bytes, index: int, size: int, proof: Sequence[bytes],
 
 
 def verify_consistency(older: int, older_root: bytes, newer: int, newer_root: bytes, proof: Sequence[bytes]) -> bool:
-    """Whether `proof` shows that the tree of `newer` extends the tree of `older` (RFC 9162 section 2.1.4.2)."""
-    if not _are_hashes(older_root, newer_root, *proof):
-        return False
+    """Whether `proof` shows that the tree of `newer` extends the tree of `older` (RFC 9162 section 2.1.4.2).
+
+    Trees of one size are consistent when their roots are the same and nothing is offered as proof. Nothing is proved about an empty
+    tree that grew, since everything extends it: whoever asks that must decide without a proof.
+    """
     if older == newer:
-        return not proof and older_root == newer_root
-    if not 0 < older < newer or not proof:
+        return older >= 0 and not proof and older_root == newer_root
+    if not 0 < older < newer or not proof or not _are_hashes(older_root, newer_root, *proof):
         return False
     path = list(proof)
     if older & (older - 1) == 0:

@@ -14,3 +14,7 @@ RETURN t.policyVersion AS policy, t.catalogVersion AS catalog, t.cacheGeneration
 // tenants_catalog: every memory scope and every graph of a tenant
 RETURN COLLECT { MATCH (s:Scope) WHERE s.tenant = $tenant RETURN s.path } AS scopes,
        COLLECT { MATCH (g:Graph) WHERE g.tenant = $tenant RETURN [g.kind, g.iri, g.number] } AS graphs;
+
+// tenants_all: every tenant there is, in order
+MATCH (t:Tenant)
+RETURN t.id AS id ORDER BY id;

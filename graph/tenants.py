@@ -74,6 +74,11 @@ async def create_tenant(writer: Writer, tenant: str, rules: Sequence[StoredRule]
     return made
 
 
+async def tenant_names(database: Database) -> list[str]:
+    """Every tenant there is, in order. For administrators of the whole database only."""
+    return [row["id"] for row in await database.read(_CYPHER["tenants_all"])]
+
+
 async def read_versions(database: Database, tenant: str) -> Versions | None:
     """The tenant's versions in one round trip; None when there is no such tenant."""
     rows = await database.read(_CYPHER["tenants_versions"], {"tenant": tenant})

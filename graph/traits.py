@@ -6,6 +6,7 @@ Traits are cheap signs, not understanding: words and characters of some language
 from __future__ import annotations
 
 import re
+from types import MappingProxyType
 
 ASKS, TIME, NUMBER, NAME = "asks", "time", "number", "name"
 TRAITS = (ASKS, TIME, NUMBER, NAME)
@@ -16,6 +17,7 @@ _MARKED = re.compile(r"\s*#{1,6}\s+(?P<heading>\S[^\n]*)\n")
 _COLON = re.compile(r"\s*(?P<heading>[^:：.。?？!！;\n]{2,80})[:：]\s*\S")
 _LINE = re.compile(r"\s*(?P<heading>[^\n.。?？!！,;:]{2,80})\n\s*\S")
 _FEW, _SMALL = 3, 4
+_OPENING = MappingProxyType({")": "(", "]": "[", "）": "（", "】": "【"})
 _ASIDE = re.compile(r"\s*\([^)]*\)")
 _TIMES = re.compile(
     r"\b(?:yesterday|today|tonight|tomorrow|ago|last|next|this (?:week|month|year|morning|weekend)"
@@ -55,6 +57,13 @@ def _could_name(words: str) -> bool:
 
 
 def traits(text: str) -> list[str]:
-    """The traits of a text: ASKS (it ends with a question), TIME, NUMBER, NAME (it holds such an expression)."""
-    shown = ((ASKS, _QUESTION_END), (TIME, _TIMES), (NUMBER, _NUMBERS), (NAME, _NAMES))
-    return [trait for trait, pattern in shown if pattern.search(text)]
+    """The traits of a text: ASKS (it ends with a question, an aside in brackets left out), TIME, NUMBER, NAME (it holds such a thing)."""
+    shown = ((ASKS, _QUESTION_END, _without_aside(text)), (TIME, _TIMES, text), (NUMBER, _NUMBERS, text), (NAME, _NAMES, text))
+    return [trait for trait, pattern, where in shown if pattern.search(where)]
+
+
+def _without_aside(text: str) -> str:
+    """`text` without what stands in brackets at its end; the whole where nothing else is there."""
+    bare = text.rstrip()
+    start = bare.rfind(_OPENING[bare[-1]]) if bare[-1:] in _OPENING else -1
+    return bare[:start] if start > 0 else text

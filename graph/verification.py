@@ -6,32 +6,38 @@ from collections.abc import Iterable, Sequence
 from contextlib import aclosing
 from typing import Any
 
+from .checkpoints import full_note, stored_checkpoints
 from .database import Database, Row
+from .evidence import Evidence, Trust
 from .inspections import INSPECTIONS, Inspection, Seen
-from .ledger import CHUNK, read_head
-from .merkle import Frontier
-from .replay import NEVER, Broken, Problem, Replay, Verdict
-from .signing import Checkpoint
+from .ledger import origin, read_head
+from .merkle import Frontier, tile_leaves
+from .replay import NEVER, Broken, Mark, Problem, Replay, Verdict
 from .statements import load
+from .tiles import CHUNK
 
 _CYPHER = load("ledger")
+_TILES = load("tiles")
+_NONE = Evidence()
+_LEVELS = 8
 
 
-async def verify(
-    database: Database, tenant: str, inspections: Sequence[Inspection] = INSPECTIONS, checkpoint: Checkpoint | None = None
-) -> Verdict:
-    """Replay the tenant's whole ledger, then compare every object that `inspections` cover with the last hash logged for it.
+async def verify(database: Database, tenant: str, inspections: Sequence[Inspection] = INSPECTIONS, evidence: Evidence = _NONE) -> Verdict:
+    """Replay the tenant's whole ledger, hold it against all its checkpoints, tiles and the `evidence` there is from outside, then
+    compare every object that `inspections` cover with the last hash logged for it.
 
-    Finds entries, heads and objects that were changed, added, removed or moved otherwise than through Cairn; a ledger that was
-    rolled back as a whole only with a `checkpoint` from before. Objects that change meanwhile are left out: verify again for
-    those. Asks nobody's permission.
+    Finds entries, heads and objects that were changed, added, removed or moved otherwise than through Cairn. A ledger that was rolled
+    back or rewritten as a whole, signatures included, is found by `evidence` from outside only. Objects that change meanwhile are left
+    out: verify again for those. Asks nobody's permission. Raises BadInput for a key in `evidence` that is none.
     """
-    replay = Replay(tenant, checkpoint)
+    replay, trust = Replay(tenant), Trust(evidence)
     compared = 0
     try:
+        trust.expect(replay, origin(tenant))
+        await _expect_checkpoints(database, replay, trust)
         await _catch_up(database, replay)
-        if checkpoint is not None and checkpoint.size > replay.size:
-            raise Broken("checkpoint", f"{checkpoint.size} entries were signed, {replay.size} are there: the ledger was rolled back")
+        replay.finish()
+        await _compare_tiles(database, replay)
         mark = replay.size
         seen: set[str] = set()
         for inspection in inspections:
@@ -44,8 +50,37 @@ async def verify(
                 await _settle(database, replay, mark, problem)
             seen.clear()
     except Broken as broken:
-        return replay.verdict(compared, broken.problem)
-    return replay.verdict(compared, None)
+        return replay.verdict(compared, broken.problem, trust.checkpoints, trust.witnessed)
+    return replay.verdict(compared, None, trust.checkpoints, trust.witnessed)
+
+
+async def _expect_checkpoints(database: Database, replay: Replay, trust: Trust) -> None:
+    """Hold the replay against every checkpoint in the graph; each must be as it was signed."""
+    async with aclosing(stored_checkpoints(database, replay.tenant)) as rows:
+        async for row in rows:
+            source = f"checkpoint of {row['size']} entries"
+            try:
+                note = full_note(row)
+                row_says = (row["size"], bytes.fromhex(row["root"]))
+            except (TypeError, ValueError):
+                raise Broken(source, "it is not as it was signed") from None
+            checkpoint = trust.open(note, source)
+            if (checkpoint.size, checkpoint.root) != row_says or checkpoint.origin != origin(replay.tenant):
+                raise Broken(source, "it is not as it was signed")
+            replay.expect(Mark(checkpoint.size, checkpoint.root, source))
+
+
+async def _compare_tiles(database: Database, replay: Replay) -> None:
+    """Every stored tile must be the root over the entries under it; those of entries that came meanwhile are left out."""
+    roots = {(tile.level, tile.place): tile.root.hex() for tile in replay.tiles}
+    async with aclosing(database.stream(_TILES["tiles_all"], {"tenant": replay.tenant})) as rows:
+        async for row in rows:
+            level, place = row["level"], row["place"]
+            where = f"tile {level}/{place}"
+            if not isinstance(level, int) or not isinstance(place, int) or not 0 <= level < _LEVELS or place < 0:
+                raise Broken(where, "no ledger has such a tile")
+            if tile_leaves(level, place).stop <= replay.size and roots.get((level, place)) != row["root"]:
+                raise Broken(where, "it is not the root over the entries under it")
 
 
 async def _catch_up(database: Database, replay: Replay) -> None:

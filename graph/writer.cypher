@@ -32,7 +32,10 @@ UNWIND $rows AS row
 CREATE (e:LedgerEntry)
 SET e = row, e.at = $at;
 
-// heads_move: moves the ledger heads to their new size
+// heads_move: moves the ledger heads to their new size, and keeps the roots of the tiles that were filled
 UNWIND $rows AS row
 MATCH (h:LedgerHead {tenant: row.tenant})
-SET h.size = row.size, h.frontier = row.frontier, h.root = row.root, h.at = $at;
+SET h.size = row.size, h.frontier = row.frontier, h.root = row.root, h.at = $at
+FOREACH (tile IN row.tiles |
+  MERGE (t:LedgerTile {tenant: row.tenant, level: tile.level, place: tile.place})
+  SET t.root = tile.root);

@@ -30,6 +30,10 @@ from .statements import Statement, load
 log = logging.getLogger("cairn.writer")
 _CYPHER = load("writer")
 _PAUSE = 0.25
+ATTEMPT_SECONDS = 15.0
+"""What one attempt to commit a batch may take; a batch takes a fraction of a second where nothing is wrong."""
+LARGE_SECONDS = 300.0
+"""The same for a change that goes alone, such as a batch of an import."""
 
 
 class Invalidator(Protocol):
@@ -85,12 +89,23 @@ class _Refused(Exception):
 class Writer:
     """Commits changes to one database. Make it with `open_writer`."""
 
-    def __init__(self, database: Database, invalidator: Invalidator | None = None, *, batch: int = 512, patience: float = 60.0) -> None:
+    def __init__(
+        self,
+        database: Database,
+        invalidator: Invalidator | None = None,
+        *,
+        batch: int = 512,
+        patience: float = 60.0,
+        attempt: float = ATTEMPT_SECONDS,
+    ) -> None:
         self.database = database
         self.invalidator: Invalidator = invalidator or NoCache()
         self.listeners: list[Listener] = []
+        self.grown: set[str] = set()
+        """Tenants whose ledgers grew; whoever signs checkpoints takes them out."""
         self._batch = batch
         self._patience = patience
+        self._attempt = attempt
         self._queue: asyncio.Queue[_Caller] = asyncio.Queue(maxsize=20_000)
         self._lanes: dict[str, list[str]] = {}
         self._closing = False
@@ -104,7 +119,10 @@ class Writer:
         if self._closing:
             raise Unavailable("Cairn is shutting down; try again")
         caller = await self._caller(change)
-        await self._queue.put(caller)
+        try:
+            self._queue.put_nowait(caller)
+        except asyncio.QueueFull:
+            raise Unavailable("more changes wait than Neo4j takes; try again in a moment") from None
         return await caller.future
 
     async def apply_alone(self, change: Change, lane: str) -> Any:
@@ -113,7 +131,7 @@ class Writer:
         free = self._lanes.setdefault(lane, [])
         name = free.pop() if free else f"{lane}-{secrets.token_hex(8)}"
         try:
-            await self._commit([caller], name)
+            await self._commit([caller], name, LARGE_SECONDS)
         finally:
             free.append(name)
         return caller.future.result()
@@ -145,15 +163,16 @@ class Writer:
         self._closing = True
         await self._queue.join()
 
-    async def _commit(self, callers: list[_Caller], name: str) -> None:
+    async def _commit(self, callers: list[_Caller], name: str, seconds: float | None = None) -> None:
         tags = frozenset[str]().union(*({*caller.change.tags, f"{caller.change.tenant}/ledger"} for caller in callers))
         try:
             told = await self.invalidator.begin(tags)
-            await self._transact(callers, name, told=told)
+            await self._transact(callers, name, seconds or self._attempt, told=told)
+            self.grown.update(caller.change.tenant for caller in callers if caller.settled is not None and caller.settled.entries)
         except _Refused as refused:
             others = [caller for caller in callers if caller not in refused.callers]
             if others:
-                await self._commit(others, name)
+                await self._commit(others, name, seconds)
             callers = refused.callers
         except Unavailable as error:
             for caller in callers:
@@ -184,7 +203,7 @@ class Writer:
 
         try:
             if await self.invalidator.done(tags) is False:
-                await self.database.write(generation)
+                await self.database.write(generation, self._attempt)
                 await self.invalidator.done(tags)
         except Exception:
             log.exception("the query cache could not be told that a change was committed")
@@ -199,7 +218,7 @@ class Writer:
             except Exception:
                 log.exception("a listener of the writer failed")
 
-    async def _transact(self, callers: list[_Caller], name: str, *, told: bool) -> None:
+    async def _transact(self, callers: list[_Caller], name: str, seconds: float, *, told: bool) -> None:
         """Commit. When the connection breaks at the commit, the next attempt finds out, behind the lock, whether it took place."""
         batch = secrets.token_hex(16)
 
@@ -219,7 +238,7 @@ class Writer:
         deadline = asyncio.get_running_loop().time() + self._patience
         while True:
             try:
-                await self.database.write(attempt)
+                await self.database.write(attempt, seconds)
                 return
             except Unavailable:
                 if asyncio.get_running_loop().time() > deadline:
@@ -228,9 +247,11 @@ class Writer:
 
 
 @asynccontextmanager
-async def open_writer(database: Database, invalidator: Invalidator | None = None) -> AsyncGenerator[Writer]:
+async def open_writer(
+    database: Database, invalidator: Invalidator | None = None, *, attempt: float = ATTEMPT_SECONDS
+) -> AsyncGenerator[Writer]:
     """A `Writer` that works until the block ends, however it ends; changes that it accepted are committed first."""
-    writer = Writer(database, invalidator)
+    writer = Writer(database, invalidator, attempt=attempt)
     task = asyncio.create_task(writer.work(), name="cairn-writer")
     try:
         yield writer

@@ -27,7 +27,12 @@ _ESCAPED = 6
 """A byte of a literal takes at most this many bytes of the file, as `\\u0041`."""
 _SLACK = 1024 * 1024
 _HEAD = 64
+_FREE = 64 * 1024 * 1024
+_ARCHIVES = ((b"PK\x03", "zip"), (b"BZh", "bzip2"), (b"\x28\xb5\x2f", "zstd"), (b"\xfd7z", "xz"))
+_RATIO = 200
+"""Beyond so many bytes, gzip may make at most so many of each: RDF shrinks to a tenth or a fiftieth, a bomb to a thousandth."""
 _ENTITY_CHARACTERS = 1024
+_DEEPEST = 1_000
 _REFERENCE = re.compile(r"&([^#;&][^;&]*);")
 
 
@@ -53,20 +58,45 @@ class Counted(io.RawIOBase):
         return len(data)
 
 
+class _Gunzipped(io.RawIOBase):
+    """The plain bytes of a gzip file, until they are too many for what it holds."""
+
+    def __init__(self, source: Counted, buffered: io.BufferedReader[Counted]) -> None:
+        self._source = source
+        self._plain = gzip.GzipFile(fileobj=buffered)
+        self._count = 0
+
+    def readable(self) -> bool:
+        """True."""
+        return True
+
+    def readinto(self, buffer: WriteableBuffer, /) -> int:
+        """Fill the buffer. Raises MalformedRDF for a bomb."""
+        view = memoryview(buffer)
+        data = self._plain.read1(len(view))
+        view[: len(data)] = data
+        self._count += len(data)
+        if self._count > _FREE and self._count > _RATIO * self._source.count:
+            raise MalformedRDF(f"the gzip file grows to more than {_RATIO} times its size; unzip it first if it is meant to")
+        return len(data)
+
+
 def decompressed(source: Counted) -> io.BufferedIOBase:
     """The source's plain bytes, ungzipped when they begin as gzip does, without a UTF-8 byte order mark.
 
-    Raises MalformedRDF for UTF-16 and for damaged gzip.
+    Raises MalformedRDF for UTF-16, for other archives and for damaged gzip.
     """
     buffered = io.BufferedReader(source, _CHUNK)
     if buffered.peek(2)[:2] == b"\x1f\x8b":
-        buffered = io.BufferedReader(gzip.GzipFile(fileobj=buffered), _CHUNK)
+        buffered = io.BufferedReader(_Gunzipped(source, buffered), _CHUNK)
     with _gzip_errors((1, 1)):
         start = buffered.peek(3)[:3]
     if start == b"\xef\xbb\xbf":
         buffered.read(3)
     elif start[:2] in (b"\xff\xfe", b"\xfe\xff"):
         raise MalformedRDF("the file is in UTF-16; convert it to UTF-8", 1, 1)
+    elif archive := next((name for sign, name in _ARCHIVES if start.startswith(sign)), None):
+        raise MalformedRDF(f"the file is a {archive} archive; of archives only gzip is read", 1, 1)
     return buffered
 
 
@@ -142,6 +172,9 @@ class XmlGuard(Guard):
         super().__init__(source, max_literal, b">")
         self._expat = expat.ParserCreate()
         self._expat.EntityDeclHandler = self._declared
+        self._expat.StartElementHandler = self._began
+        self._expat.EndElementHandler = self._ended
+        self._depth = 0
         self._entities: dict[str, int] = {}
         self._longest = 1
 
@@ -152,6 +185,15 @@ class XmlGuard(Guard):
             raise MalformedRDF(f"not well-formed XML: {expat.errors.messages[error.code]}", error.lineno, error.offset + 1) from None
         self._line, self._column = self._expat.CurrentLineNumber, self._expat.CurrentColumnNumber + 1
         self._measure(len(data) + data.count(b"&") * (self._longest - 1))
+
+    def _began(self, name: str, attributes: dict[str, str]) -> None:  # noqa: ARG002 -- expat passes them
+        self._depth += 1
+        if self._depth > _DEEPEST:
+            at = self._expat.CurrentLineNumber, self._expat.CurrentColumnNumber + 1
+            raise MalformedRDF(f"XML elements are nested more than {_DEEPEST} deep", *at)
+
+    def _ended(self, name: str) -> None:  # noqa: ARG002
+        self._depth -= 1
 
     def _declared(
         self, name: str, parameter: int, value: str | None, base: str | None, system: str | None, public: str | None, notation: str | None

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 from ..errors import CairnError, Conflict, Internal, MalformedRDF, Unavailable
 from ..graph.access import Access
-from ..graph.changes import idempotency
+from ..graph.changes import Idempotency, idempotency
 from ..graph.contents import check_graph
 from ..graph.data_dir import private_folder
 from ..graph.database import Database, Row
@@ -45,6 +45,7 @@ _AT_ONCE = 2
 _TICK_SECONDS = 0.5
 _HEARTBEAT_TICKS = 12
 _POLL_SECONDS = 0.5
+_RECOVER_SECONDS = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +97,7 @@ class ImportJobs:
         self._writer = writer
         self._settings = settings
         self._jobs: dict[str, _Job] = {}
+        self._starting: set[asyncio.Task[Import]] = set()
         self._room = asyncio.Semaphore(_AT_ONCE)
         self._folder = settings.data_dir / "spool"
         self._parsers = Parsers(self._folder)
@@ -115,6 +117,13 @@ class ImportJobs:
         once = idempotency(
             access.tenant, access.principal, "startImport", idempotency_key, [wish.place, wish.format, graph, wish.base, wish.licence]
         )
+        # a caller that gives up must not take the import with it: it may be recorded already, and then somebody has to do it
+        starting = asyncio.create_task(self._start(access, wish, graph, once))
+        self._starting.add(starting)
+        starting.add_done_callback(self._starting.discard)
+        return await asyncio.shield(starting)
+
+    async def _start(self, access: Access, wish: Wish, graph: str, once: Idempotency | None) -> Import:
         async with AsyncExitStack() as stack:
             source, format = await self._open(stack, access, wish)
             total = source.total if source else None
@@ -164,8 +173,18 @@ class ImportJobs:
                 continue
         return len(found)
 
+    async def keep_recovering(self) -> None:
+        """Look for such imports now and then, until cancelled: also the end of one may not have reached Neo4j."""
+        while True:
+            await asyncio.sleep(_RECOVER_SECONDS)
+            try:
+                await self.recover()
+            except CairnError as error:
+                log.warning("imports that were cut off could not be looked for: %s", error.message)
+
     async def close(self) -> None:
         """Stop the imports that are at work. They are FAILED then, and go on when they are started again."""
+        await asyncio.gather(*self._starting, return_exceptions=True)
         tasks = [job.task for job in self._jobs.values() if job.task is not None]
         for task in tasks:
             task.cancel()

@@ -8,6 +8,7 @@ once, when the document is whole; `S` some subjects; `E` an error, which ends th
 from __future__ import annotations
 
 import gc
+import os
 import socket
 import struct
 import sys
@@ -25,6 +26,8 @@ from .documents import Document, Request
 HEADER = struct.Struct(">cI")
 _PROGRESS_SECONDS = 0.2
 _STATEMENTS = 2_000
+NICE = 10
+"""Who asks comes before what is imported, where there are not cores enough for both."""
 
 
 class Answer:
@@ -105,6 +108,7 @@ def _exactly(stream: BinaryIO, count: int) -> bytes:
 def main() -> None:
     """Answer one request that comes over standard input, a socket. The argument is the address space to get by with."""
     confine(int(sys.argv[1]))
+    os.nice(NICE)
     gc.disable()  # nothing here makes cycles, and looking for them costs a tenth of the time
     with socket.socket(fileno=0) as asked:
         asking = ask(asked)

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
-import socket
 import stat
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from ipaddress import ip_address
 from pathlib import Path
 from typing import BinaryIO, cast
 from urllib.parse import quote, urldefrag, urlsplit, urlunsplit
@@ -19,12 +16,14 @@ import httpx
 from ..errors import BadInput, Forbidden
 from ..graph.access import Access
 from ..settings import Settings
+from .addresses import public_address
 from .formats import ACCEPT
 
 FILE_GRAPH = "urn:cairn:file:"
 """Statements of a file that name no graph go to the graph of this and the file's name, unless another is asked for."""
 _REDIRECTS = 5
 _OK = 200
+_DIGITS = 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +65,8 @@ def default_graph(place: str) -> str:
 async def opened(place: str, access: Access, settings: Settings) -> AsyncGenerator[Source]:
     """Open a path or an http(s) URL.
 
-    Raises Forbidden for a file outside `settings.import_roots` or a URL of a private network without `admin` on `import`, and
-    BadInput for what can't be opened.
+    Raises Forbidden for a file outside `settings.import_roots`, and for a URL, or a redirect of one, that leads into a private
+    network outside `settings.import_networks`, without `admin` on `import`; BadInput for what can't be opened.
     """
     if is_url(place):
         async with _fetched(place, access, settings) as source:
@@ -101,7 +100,7 @@ async def _fetched(place: str, access: Access, settings: Settings) -> AsyncGener
     headers = {"Accept": ACCEPT, "Accept-Encoding": "gzip, identity", "User-Agent": "cairn"}
     async with httpx.AsyncClient(timeout=timeout, headers=headers, trust_env=admin) as client:
         try:
-            response = await _follow(client, place, admin)
+            url, response = await _follow(client, place, None if admin else settings.import_networks)
         except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
             raise _unreachable(place, error, settings) from None
         try:
@@ -109,47 +108,38 @@ async def _fetched(place: str, access: Access, settings: Settings) -> AsyncGener
             yield Source(
                 display_name(place),
                 chunks=_chunks(response, place, settings),
-                total=int(length) if length.isdecimal() else None,
+                total=int(length) if length.isdecimal() and len(length) < _DIGITS else None,
                 media_type=response.headers.get("content-type"),
-                base=display_name(str(response.url)),
+                base=display_name(str(url)),
             )
         finally:
             await response.aclose()
 
 
-async def _follow(client: httpx.AsyncClient, place: str, admin: bool) -> httpx.Response:
+async def _follow(client: httpx.AsyncClient, place: str, networks: Sequence[str] | None) -> tuple[httpx.URL, httpx.Response]:
+    """The answer and the URL that it comes from. `networks`: the private ones that may be asked; None: any server may."""
     url = httpx.URL(place)
     for _ in range(_REDIRECTS + 1):
-        if url.scheme not in ("http", "https"):
+        if url.scheme not in ("http", "https") or not url.host:
             raise BadInput(f"{display_name(place)!r} leads to {url.scheme}:, which is not read")
-        if not admin:
-            await _check_public(url)
-        response = await client.send(client.build_request("GET", url), stream=True)
-        peer = response.extensions["network_stream"].get_extra_info("server_addr")
-        if not admin and peer is not None and not ip_address(peer[0]).is_global:
-            await response.aclose()
-            raise _private(url)
-        if response.next_request is None:
+        request = client.build_request("GET", url) if networks is None else await _pinned(client, url, networks)
+        response = await client.send(request, stream=True)
+        if not response.has_redirect_location:
             if response.status_code != _OK:
                 await response.aclose()
                 raise BadInput(f"{display_name(place)!r} can't be read: its server answered {response.status_code}")
-            return response
-        url = response.next_request.url
+            return url, response
+        url = url.join(response.headers["location"])
         await response.aclose()
     raise BadInput(f"{display_name(place)!r} redirects more than {_REDIRECTS} times")
 
 
-async def _check_public(url: httpx.URL) -> None:
-    try:
-        found = await asyncio.get_running_loop().getaddrinfo(url.host, url.port or 443, type=socket.SOCK_STREAM)
-    except OSError:
-        raise BadInput(f"there is no server {url.host!r}") from None
-    if not all(ip_address(str(address[4][0]).partition("%")[0]).is_global for address in found):
-        raise _private(url)
-
-
-def _private(url: httpx.URL) -> Forbidden:
-    return Forbidden(f"{url.host!r} is in a private network; only principals with admin on import may import from there")
+async def _pinned(client: httpx.AsyncClient, url: httpx.URL, networks: Sequence[str]) -> httpx.Request:
+    """A request to the very address that was checked: a name that is asked for again may lead elsewhere by then."""
+    address = await public_address(url.host, url.port or (443 if url.scheme == "https" else 80), networks)
+    host = f"[{address}]" if ":" in address else address
+    headers = {"Host": url.netloc.decode("ascii").rpartition("@")[2]}
+    return client.build_request("GET", url.copy_with(host=host), headers=headers, extensions={"sni_hostname": url.host})
 
 
 async def _chunks(response: httpx.Response, place: str, settings: Settings) -> AsyncIterator[bytes]:

@@ -24,8 +24,8 @@ from .forms import Form
 from .words import Vector, Words, by_rank, standardised
 
 NAMES = (
-    "terms", "context", "passage", "coverage", "meaning", "nearby", "topic", "speaker", "about", "bridge", "entities", "answer",
-    "statement", "time", "session", "goals", "importance", "recency", "used", "asked", "current",
+    "terms", "context", "reply", "passage", "coverage", "meaning", "nearby", "topic", "speaker", "about", "bridge", "entities",
+    "answer", "statement", "time", "session", "goals", "importance", "recency", "used", "asked", "current",
 )  # fmt: skip
 """The features, in the order of a model's weights."""
 
@@ -74,6 +74,7 @@ def measure(asked: Asked, found: Sequence[Candidate], bridges: Vector | None = N
     columns = {
         "terms": by_rank(own),
         "context": standardised(words.with_neighbours(before, after)),
+        "reply": _replies(found, own, before),
         "passage": by_rank(words.of_passages()),
         "coverage": standardised(words.coverage()),
         "meaning": standardised(cosines),
@@ -120,6 +121,12 @@ def _neighbours(found: Sequence[Candidate]) -> tuple[NDArray[np.intp], NDArray[n
     return before, after
 
 
+def _replies(found: Sequence[Candidate], own: Vector, before: NDArray[np.intp]) -> Vector:
+    """How well the turn before a candidate answers, where that turn asks something itself: what follows may be what was asked for."""
+    asks = np.array([*(ASKS in one.traits for one in found), False])
+    return np.where(asks[before], np.append(standardised(own), 0.0)[before], 0.0)
+
+
 def _topics(found: Sequence[Candidate], own: Vector) -> Vector:
     """For each candidate how well its session answers: the mean of the three best in it; what has no session, like the mean of all."""
     sessions: dict[str, list[float]] = defaultdict(list)
@@ -148,17 +155,19 @@ def _about(found: Sequence[Candidate], asked: frozenset[str], rare: dict[str, fl
 
 
 def _asked_before(found: Sequence[Candidate], asked: frozenset[str], rare: dict[str, float], index: Index) -> Vector:
-    """How like the question is to one that the candidate was useful for: the shared terms' part of it, by rarity and squared."""
+    """How like the question is to one that the candidate was useful for: the part of both that they share, by rarity and squared."""
     values = np.zeros(len(found))
     if not any(one.asked for one in found):
         return values
-    weight = math.fsum(rare.get(term, 1.0) for term in asked)
+
+    def like(terms: frozenset[str]) -> float:
+        both = math.fsum(rare.get(term, 1.0) for term in asked | terms)
+        return (math.fsum(rare.get(term, 1.0) for term in asked & terms) / both) ** 2 if both else 0.0
+
     questions = {question for one in found for question in one.asked}
-    known = {question: asked.intersection(index.tokens(search_terms(question))) for question in questions}
+    known = {question: like(frozenset(index.tokens(search_terms(question)))) for question in questions}
     for at, one in enumerate(found):
-        shared = [known[question] for question in one.asked]
-        if shared and weight:
-            values[at] = max(math.fsum(rare.get(term, 1.0) for term in some) / weight for some in shared) ** 2
+        values[at] = max((known[question] for question in one.asked), default=0.0)
     return values
 
 

@@ -20,9 +20,9 @@ from .features import NAMES
 from .words import Vector
 
 PRIOR = MappingProxyType({
-    "terms": 0.5, "context": 0.35, "passage": 0.6, "coverage": 0.15, "meaning": 0.35, "nearby": 0.5, "topic": 0.65, "speaker": 2.3,
-    "about": 2.1, "bridge": 3.2, "entities": 1.5, "answer": 2.2, "statement": 0.9, "time": 1.0, "session": 0.2, "goals": 0.3,
-    "importance": 0.2, "recency": 0.1, "used": 0.2, "asked": 1.0, "current": 2.0,
+    "terms": 0.5, "context": 0.35, "reply": 0.3, "passage": 0.6, "coverage": 0.15, "meaning": 0.35, "nearby": 0.5, "topic": 0.65,
+    "speaker": 2.3, "about": 2.1, "bridge": 3.2, "entities": 1.5, "answer": 2.2, "statement": 0.9, "time": 1.0, "session": 0.2,
+    "goals": 0.3, "importance": 0.2, "recency": 0.1, "used": 0.2, "asked": 1.0, "current": 2.0,
 })  # fmt: skip
 """The weights before anything was learned."""
 

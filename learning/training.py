@@ -24,7 +24,7 @@ from .words import Vector
 FACTOR = 3.0
 MOST_OF_ONE = 200
 MOST_PROPENSITY = 3.0
-_ANCHOR = 10.0
+_ANCHOR = 40.0
 """How many feedbacks the prior is worth."""
 _STEPS = 60
 _RATE = 0.05

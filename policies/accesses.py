@@ -22,7 +22,7 @@ from ..graph.keys import keyed_identities
 from ..graph.rules import load_rules
 from ..graph.tenants import Catalog, read_catalog, read_versions
 from .compiler import compile_access
-from .flights import Flights
+from .flights import PATIENCE_SECONDS, Flights
 from .model import enforce
 from .rules import VOUCHED
 from .ruleset import RuleSet
@@ -73,6 +73,7 @@ class Accesses:
         staleness: float = 0.5,
         hideable: frozenset[str] = frozenset(),
         size: int = 4_096,
+        patience: float = PATIENCE_SECONDS,
         lendable: frozenset[str] = frozenset(),
     ) -> None:
         self.database = database
@@ -82,7 +83,7 @@ class Accesses:
         self._size = size
         self._tenants: OrderedDict[str, _Known] = OrderedDict()
         self._accesses: OrderedDict[Identity, _Compiled] = OrderedDict()
-        self._flights: Flights[str, None] = Flights()
+        self._flights: Flights[str, None] = Flights(patience)
 
     async def get(self, tenant: str, principal: str) -> Access:
         """What the principal may do now.

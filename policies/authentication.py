@@ -17,7 +17,7 @@ from ..graph.database import Database
 from ..graph.instants import now
 from ..graph.keys import TOUCH_EVERY, ApiKey, find_key, secret_hash, split_token, touch_key
 from ..graph.writer import Writer
-from .flights import Flights
+from .flights import PATIENCE_SECONDS, Flights
 
 log = logging.getLogger("cairn.policies")
 _INVALID = "the API key is not valid; check that it is whole, or ask an administrator for a new one"
@@ -41,14 +41,14 @@ class Authenticator:
     works for at most `staleness` seconds more on other replicas, not at all on this one, and an expired one nowhere.
     """
 
-    def __init__(self, database: Database, writer: Writer, staleness: float = 0.5) -> None:
+    def __init__(self, database: Database, writer: Writer, staleness: float = 0.5, patience: float = PATIENCE_SECONDS) -> None:
         self._database = database
         self._writer = writer
         self._staleness = staleness
         self._verified: OrderedDict[bytes, _Verified] = OrderedDict()
         self._touched: OrderedDict[str, float] = OrderedDict()
         self._touching: set[asyncio.Task[None]] = set()
-        self._flights: Flights[bytes, None] = Flights()
+        self._flights: Flights[bytes, None] = Flights(patience)
         self._revocations = 0
         writer.listeners.append(self._heed)
 

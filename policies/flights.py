@@ -6,23 +6,37 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Hashable
 from typing import Any, Generic, TypeVar
 
+from ..errors import Unavailable
+
 K = TypeVar("K", bound=Hashable)
 T = TypeVar("T")
+PATIENCE_SECONDS = 10.0
 
 
 class Flights(Generic[K, T]):
-    """Attempts under way, by what they are for. An attempt goes on when a caller is cancelled, for the others' sake."""
+    """Attempts under way, by what they are for. An attempt goes on when a caller is cancelled, for the others' sake.
 
-    def __init__(self) -> None:
+    It ends after `patience` seconds with Unavailable, so that a connection that died silently does not keep everybody waiting.
+    """
+
+    def __init__(self, patience: float = PATIENCE_SECONDS) -> None:
+        self._patience = patience
         self._under_way: dict[K, asyncio.Task[T]] = {}
 
     def join(self, key: K, attempt: Callable[[], Coroutine[Any, Any, T]]) -> Awaitable[T]:
         """The result of the attempt for `key` that is under way, or of a new one."""
         task = self._under_way.get(key)
         if task is None:
-            task = self._under_way[key] = asyncio.create_task(attempt())
+            task = self._under_way[key] = asyncio.create_task(self._bounded(attempt))
             task.add_done_callback(lambda done: self._land(key, done))
         return asyncio.shield(task)
+
+    async def _bounded(self, attempt: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        try:
+            async with asyncio.timeout(self._patience):
+                return await attempt()
+        except TimeoutError:
+            raise Unavailable("the graph database does not answer; try again in a moment") from None
 
     def _land(self, key: K, task: asyncio.Task[T]) -> None:
         self._under_way.pop(key, None)

@@ -15,7 +15,7 @@ from .facts import FactMutation, FactQuery
 from .fields import guard_fields
 from .imports import ImportMutation, ImportQuery, ImportSubscription
 from .keys import KeyMutation, KeyQuery
-from .ledger import LedgerQuery
+from .ledger import LedgerMutation, LedgerQuery
 from .memories import MemoryMutation, MemoryQuery, MemorySubscription
 from .models import ModelMutation, ModelQuery
 from .policies import PolicyMutation, PolicyQuery
@@ -60,6 +60,7 @@ class Mutation(
     ImportMutation,
     KeyMutation,
     PolicyMutation,
+    LedgerMutation,
     ModelMutation,
     EncryptionMutation,
 ):

@@ -13,11 +13,12 @@ from ..graph.writer import Writer
 from .loaders import Loaders
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Mapping
     from typing import Protocol
 
+    from ..graph.anchors import Anchor
     from ..graph.changes import Event
-    from ..graph.signing import Signer
+    from ..graph.notary import Notary
     from ..importers.jobs import ImportJobs
     from ..importers.linking import Linker
     from ..learning.consolidator import Consolidator
@@ -51,7 +52,8 @@ class Services:
     imports: ImportJobs
     learner: Learner
     consolidator: Consolidator
-    signer: Signer
+    notary: Notary
+    anchors: Mapping[str, Anchor]
     communities: Communities
 
 

@@ -8,6 +8,7 @@ from typing import Annotated
 import strawberry
 
 from ..graph import ledger as verbs
+from ..graph.checkpoints import StoredCheckpoint, list_checkpoints
 from .connections import Connection, connect
 from .context import Info
 
@@ -33,19 +34,46 @@ def _entry(entry: verbs.LedgerEntry) -> LedgerEntry:
     )  # fmt: skip
 
 
+@strawberry.type(description="A signed checkpoint of the ledger, as it is kept.")
+class LedgerCheckpoint:
+    size: int = strawberry.field(description="How many entries it covers.")
+    root: str = strawberry.field(description="The Merkle root over them, hex.")
+    at: datetime = strawberry.field(description="When it was signed.")
+    note: str = strawberry.field(
+        description="The signed note, with the cosignatures of witnesses (C2SP tlog-checkpoint, tlog-cosignature)."
+    )
+    witnesses: list[str] = strawberry.field(description="The names of the witnesses that cosigned it.")
+    witnessed: bool = strawberry.field(description="Whether as many cosigned it as CAIRN_WITNESS_QUORUM asks for.")
+
+
+def _checkpoint(one: StoredCheckpoint, quorum: int | None) -> LedgerCheckpoint:
+    witnessed = quorum is not None and len(one.witnesses) >= quorum
+    return LedgerCheckpoint(
+        size=one.size, root=one.root, at=one.at, note=one.note, witnesses=list(one.witnesses), witnessed=witnessed
+    )  # fmt: skip
+
+
 @strawberry.type(description="The tamper-evident log of every change: an RFC 6962 Merkle tree over its entries.")
 class Ledger:
     size: int = strawberry.field(description="How many entries it has.")
     root: str = strawberry.field(description="The Merkle root over them, hex.")
 
     @strawberry.field(description="Size and root as a signed checkpoint (C2SP tlog-checkpoint, Ed25519).")
-    def checkpoint(self, info: Info) -> str:
+    async def checkpoint(self, info: Info) -> str:
         stands = verbs.Head(self.size, bytes.fromhex(self.root))
-        return verbs.sign_checkpoint(info.context.services.signer, info.context.access.tenant, stands)
+        return await info.context.services.notary.sign(info.context.access.tenant, stands)
+
+    @strawberry.field(description="Checkpoints that were signed and kept, within a second of each change; the newest first.")
+    async def checkpoints(self, info: Info, first: int | None = 20, after: str | None = None) -> Connection[LedgerCheckpoint]:
+        first = 20 if first is None else first
+        settings = info.context.services.settings
+        quorum = settings.witness_quorum if settings.witnesses else None
+        found = await list_checkpoints(info.context.database, info.context.access, first, after)
+        return connect(found, lambda one: _checkpoint(one, quorum), after)
 
     @strawberry.field(description="The public key that checkpoints are signed with (C2SP signed-note verifier key).")
     def verifier_key(self, info: Info) -> str:
-        return info.context.services.signer.verifier_key(verbs.origin(info.context.access.tenant))
+        return info.context.services.notary.verifier_key(info.context.access.tenant)
 
     @strawberry.field(description="The entries, oldest first.")
     async def entries(self, info: Info, first: int | None = 20, after: str | None = None) -> Connection[LedgerEntry]:
@@ -66,4 +94,12 @@ class LedgerQuery:
     @strawberry.field(description="The ledger of your tenant. Needs `read` on `ledger`.")
     async def ledger(self, info: Info) -> Ledger:
         head = await verbs.head(info.context.database, info.context.access)
+        return Ledger(size=head.size, root=head.root.hex())
+
+
+@strawberry.type
+class LedgerMutation:
+    @strawberry.mutation(description="Go on signing from the ledger as it stands, for after a restore. Needs `admin` on `ledger`.")
+    async def accept_ledger(self, info: Info) -> Ledger:
+        head = await info.context.services.notary.accept(info.context.writer, info.context.access)
         return Ledger(size=head.size, root=head.root.hex())

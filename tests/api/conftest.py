@@ -19,6 +19,8 @@ from cairn.api.assembly import Parts, assemble
 from cairn.api.authentication import Gate
 from cairn.api.epochs import Epochs, open_epochs
 from cairn.api.events import Events, open_events
+from cairn.api.rates import Rates
+from cairn.api.refusals import Refusals
 from cairn.errors import CairnError, Conflict, Forbidden, NotFound, RateLimited, Unauthenticated, Unavailable
 from cairn.graph.access import Access, Identity
 from cairn.graph.changes import Event
@@ -253,6 +255,8 @@ async def make_toy(redis_url: str, tenant: str) -> AsyncIterator[MakeToy]:
             shareable: frozenset[str] = frozenset(),
             patience: float = 5.0,
             staleness: float = 0.01,
+            rates: Rates | None = None,
+            refusals: Refusals | None = None,
             **settings: Any,
         ) -> Toy:
             space = namespace or uuid4().hex
@@ -263,7 +267,8 @@ async def make_toy(redis_url: str, tenant: str) -> AsyncIterator[MakeToy]:
                 Parts(
                     schema=strawberry.Schema(Query, Mutation, Subscription),
                     make_context=lambda access, _: ToyContext(access, board, epochs, events),
-                    gate=Gate(doors, doors),
+                    gate=Gate(doors, doors, refusals),
+                    rates=rates,
                     settings=Settings(**settings),
                     epochs=epochs,
                     shareable=shareable,

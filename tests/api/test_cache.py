@@ -17,7 +17,7 @@ from cairn.api.cache import QueryCache
 from cairn.api.execution import Executor, Plan
 from cairn.api.limits import Limits
 from cairn.api.parameters import Parameters
-from cairn.graph.access import Access
+from cairn.graph.access import Access, Identity
 
 pytestmark = pytest.mark.anyio
 
@@ -121,12 +121,12 @@ async def test_mutations_are_never_answered_from_the_cache(toy: Any) -> None:
 
 
 async def test_callers_without_a_fingerprint_are_not_served_from_the_cache(toy: Any) -> None:
-    toy.doors.get = _nameless
+    toy.doors.access_of = _nameless
     assert [level(await toy.ask(NOTE)) for _ in range(2)] == ["miss", "miss"]
 
 
-async def _nameless(tenant: str, principal: str) -> Access:
-    return Access(tenant, principal)
+async def _nameless(identity: Identity) -> Access:
+    return Access(identity.tenant, identity.principal)
 
 
 async def test_many_who_ask_the_same_at_once_cause_one_execution(toy: Any, until: Any) -> None:

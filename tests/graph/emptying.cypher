@@ -28,3 +28,7 @@ RETURN nodes, numbers;
 
 // restoring: what a restore that is at work looks like from outside
 CREATE (:Restore {id: 'restore', holder: 'somebody', at: datetime()});
+
+// forge: gives an agent of a tenant another name, behind Cairn's back
+MATCH (a:Agent {tenant: $tenant})
+SET a.name = 'Mallory';

@@ -140,3 +140,29 @@ MATCH (h:LedgerHead {tenant: $tenant}) SET h.size = $size, h.root = $root, h.fro
 
 // head_read: where the head stands
 MATCH (h:LedgerHead {tenant: $tenant}) RETURN h.size AS size, h.root AS root, h.frontier AS frontier;
+
+// state_removed: removes a state with its versions
+MATCH (s:State {path: $path}) WHERE s.tenant = $tenant
+OPTIONAL MATCH (v:StateVersion {state: s.key})
+DETACH DELETE s, v;
+
+// checkpoint_root: changes the root beside a signed checkpoint
+MATCH (c:Checkpoint {tenant: $tenant}) SET c.root = $root;
+
+// checkpoint_forged: puts a checkpoint in place that somebody else signed
+MATCH (c:Checkpoint {tenant: $tenant}) SET c.note = $note;
+
+// checkpoint_moved: says that a checkpoint is of another size
+MATCH (c:Checkpoint {tenant: $tenant}) SET c.size = c.size - 1;
+
+// checkpoint_unsigned: takes the signature off
+MATCH (c:Checkpoint {tenant: $tenant}) SET c.note = split(c.note, '\n\n')[0] + '\n\n', c.cosignatures = [];
+
+// cosignature_forged: puts a cosignature in place that the witness did not make
+MATCH (c:Checkpoint {tenant: $tenant}) SET c.cosignatures = [$line];
+
+// tile_forged: changes the root of a tile
+MATCH (t:LedgerTile {tenant: $tenant, level: 0, place: 0}) SET t.root = $root RETURN t.root AS root;
+
+// tiles_removed: removes all tiles, as in a ledger from before there were any
+MATCH (t:LedgerTile {tenant: $tenant}) DELETE t RETURN count(*) AS tiles;

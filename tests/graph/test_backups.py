@@ -218,6 +218,20 @@ async def test_a_restore_that_failed_leaves_a_database_that_nobody_opens(own: Da
     assert contents(tmp_path / "again") == contents(good)
 
 
+async def test_a_restore_verifies_every_tenant_when_asked(own: Database, own_settings: Settings, root: Access, tmp_path: Path) -> None:
+    await migrate(own)
+    await live(own, root, tmp_path)
+    size = (await read_head(own, root.tenant)).size
+    await back_up(own, tmp_path / "good")
+    await change(own, "forge", {"tenant": root.tenant})
+    await back_up(own, tmp_path / "forged")
+    for name, holds in (("good", True), ("forged", False)):
+        await empty(own)
+        done = await restore_from(own_settings, tmp_path / name, silent, check=True)
+        ((tenant, verdict),) = done.ledgers
+        assert (tenant, verdict.size, verdict.holds) == (root.tenant, size, holds)
+
+
 async def opened(settings: Settings) -> None:
     async with open_services(settings):
         pass

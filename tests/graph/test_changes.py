@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 from collections.abc import Awaitable
 from dataclasses import replace
 from datetime import timedelta
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 
 import cairn.graph
-from cairn.errors import CairnError
+from cairn.errors import BadInput, CairnError
 from cairn.graph.access import Access
 from cairn.graph.agents import register_agent
 from cairn.graph.asserting import NewFact, assert_fact, retract_fact
@@ -72,12 +73,13 @@ WALKED = {
 BOOKKEEPING = {
     "encryption._mastered",
     "keyring._change",
-    "communities._apply", "communities._show", "consolidations._change", "expiry.remove_requests", "keys.touch_key", "models.keep_drift",
+    "checkpoints._change", "communities._apply", "communities._show", "consolidations._change", "expiry.remove_requests", "keys.touch_key",
+    "models.keep_drift",
     "models.keep_examples",
     "refreshes.claim", "refreshes.move", "relinking.finish", "remembering._forgotten_before", "vectors._pass", "vectors.mend",
 }  # fmt: skip
 """These change nothing that the ledger tells of: what is worked out from the rest (communities, vectors, features), who works on that and
-how far it is, idempotency keys, when a key was last used, and nothing at all."""
+how far it is, idempotency keys, when a key was last used, what is signed of the ledger itself, and nothing at all."""
 
 GRAPH = "https://example.org/graph"
 ADA = "https://example.org/ada"
@@ -317,3 +319,27 @@ def test_equal_values_have_one_canonical_form(one: Any, other: Any) -> None:
 @pytest.mark.parametrize(("one", "other"), [(1, "1"), (1, 1.0), (True, 1), ([], {}), (None, "null"), (["a", "b"], ["ab"])])
 def test_different_values_have_different_hashes(one: Any, other: Any) -> None:
     assert content_hash(one) != content_hash(other)
+
+
+def test_the_example_of_rfc_8785_is_canonical() -> None:
+    value = {
+        "numbers": [333333333.33333329, 1e30, 4.50, 2e-3, 0.000000000000000000000000001],
+        "string": '\u20ac$\u000f\nA\'B"\\\\"/',
+        "literals": [None, True, False],
+    }
+    expected = (
+        '{"literals":[null,true,false],"numbers":[333333333.3333333,1e+30,4.5,0.002,1e-27],"string":"\u20ac$\\u000f\\nA\'B\\"\\\\\\\\\\"/"}'
+    )
+    assert canonical(value) == expected.encode()
+
+
+def test_keys_are_in_the_order_of_their_utf_16_code_units_as_in_rfc_8785() -> None:
+    value = {"\u20ac": 1, "\r": 2, "\ufb33": 3, "1": 4, "\U0001f600": 5, "\u0080": 6, "\u00f6": 7}
+    assert list(json.loads(canonical(value)).values()) == [2, 4, 6, 7, 1, 5, 3]
+    assert canonical([{"a": value}]) == b'[{"a":' + canonical(value) + b"}]"
+
+
+def test_what_is_no_json_is_refused() -> None:
+    for value in (float("nan"), float("inf"), "\ud800", {1, 2}, b"x", {"\U0001f600": {1j}}):
+        with pytest.raises(BadInput, match="not JSON"):
+            canonical(value)

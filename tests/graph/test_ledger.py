@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from cairn.errors import BadInput, Forbidden
-from cairn.graph import ledger as ledger_module
+from cairn.graph import tiles
 from cairn.graph.access import Access
 from cairn.graph.database import Database
-from cairn.graph.ledger import LedgerEntry, checkpoint, consistency_proof, head, inclusion_proof, list_entries
+from cairn.graph.ledger import LedgerEntry, consistency_proof, head, inclusion_proof, list_entries
 from cairn.graph.merkle import EMPTY_ROOT, verify_consistency, verify_inclusion
-from cairn.graph.signing import Signer, open_note, read_checkpoint
 from cairn.graph.states import set_state, state_hash
 from cairn.graph.writer import Writer
 
@@ -35,9 +33,6 @@ async def test_an_empty_ledger_has_the_empty_root(database: Database, root: Acce
     stands = await head(database, root)
     assert (stands.size, stands.root) == (0, EMPTY_ROOT)
     assert (await list_entries(database, root, first=1)).items == ()
-    signer = Signer(Ed25519PrivateKey.generate())
-    note = await checkpoint(database, root, signer)
-    assert read_checkpoint(open_note(note, signer.verifier_key(f"cairn/{root.tenant}"))).size == 0
     for ask in (inclusion_proof(database, root, 0), consistency_proof(database, root, 0, 0)):
         with pytest.raises(BadInput):
             await ask
@@ -59,7 +54,7 @@ async def test_entries_tell_what_happened_in_order(database: Database, writer: W
 async def test_every_proof_of_a_growing_ledger_verifies(
     database: Database, writer: Writer, root: Access, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ledger_module, "CHUNK", 3)
+    monkeypatch.setattr(tiles, "CHUNK", 3)
     roots = {}
     for number in range(11):
         await set_state(writer, root, "ada", "step", number)
@@ -89,24 +84,13 @@ async def test_proofs_of_what_is_not_there_are_refused(database: Database, root:
             await consistency_proof(database, root, older, newer)
 
 
-@pytest.mark.usefixtures("home")
-async def test_a_checkpoint_is_signed_over_the_head(database: Database, root: Access) -> None:
-    signer = Signer(Ed25519PrivateKey.generate())
-    name = f"cairn/{root.tenant}"
-    note = await checkpoint(database, root, signer)
-    signed, stands = read_checkpoint(open_note(note, signer.verifier_key(name))), await head(database, root)
-    assert (signed.origin, signed.size, signed.root) == (name, stands.size, stands.root)
-
-
 async def test_only_those_who_may_read_the_ledger_do(database: Database, acting: Callable[..., Access]) -> None:
     stranger = acting("eve", allowed=lambda obj, action: obj != "ledger")
-    signer = Signer(Ed25519PrivateKey.generate())
     for ask in (
         head(database, stranger),
         list_entries(database, stranger, 1),
         inclusion_proof(database, stranger, 0),
         consistency_proof(database, stranger, 1, 1),
-        checkpoint(database, stranger, signer),
     ):
         with pytest.raises(Forbidden, match="ledger"):
             await ask

@@ -108,6 +108,38 @@ def test_a_consistency_proof_shows_a_prefix_and_nothing_else(newer: int, data: s
         assert not verify_consistency(newer, root(tree), older, root(tree[:older]), proof)
 
 
+def test_trees_of_one_size_are_consistent_when_their_roots_are() -> None:
+    one, other = leaves(2)
+    for size in (0, 1, 2, 2**63):
+        assert verify_consistency(size, one, size, one, [])
+        assert not verify_consistency(size, one, size, other, [])
+        assert not verify_consistency(size, one, size, one, [other])
+    assert not verify_consistency(-1, one, -1, one, [])
+
+
+def test_a_proof_of_a_length_of_its_own_shows_nothing() -> None:
+    tree = leaves(13)
+    for older in range(1, 13):
+        proof = consistency_proof(tree, older)
+        before, after = root(tree[:older]), root(tree)
+        assert verify_consistency(older, before, 13, after, proof)
+        for wrong in (
+            [],
+            proof[:-1],
+            proof[1:],
+            [*proof, after],
+            [before, *proof],
+            [proof[0], *proof],
+            [*proof[:-1], proof[-1][:-1]],
+            [b"", *proof],
+        ):
+            assert not verify_consistency(older, before, 13, after, wrong)
+        for sizes in ((older - 1, 13), (older + 1, 13), (older, 26), (13, older), (older ^ 2, 13)):
+            assert not verify_consistency(sizes[0], before, sizes[1], after, proof)
+        assert not verify_consistency(older, after, 13, before, proof)
+        assert not verify_consistency(older, b"", 13, after, proof)
+
+
 def test_the_empty_tree_is_the_beginning_of_none_that_can_be_proved() -> None:
     tree = leaves(3)
     assert verify_consistency(0, EMPTY_ROOT, 0, EMPTY_ROOT, [])

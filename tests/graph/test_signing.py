@@ -14,19 +14,54 @@ from hypothesis import strategies as st
 
 from cairn.errors import BadInput, Unavailable
 from cairn.graph.merkle import EMPTY_ROOT
-from cairn.graph.signing import Checkpoint, Signer, open_note, open_signer, read_checkpoint
+from cairn.graph.signing import Checkpoint, Signer, open_note, open_signed, open_signer, read_checkpoint, read_key, split_note
 
 KEY = "example.com/foo+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k"
 NOTE = (
     "This is an example message.\n\n"
     "\u2014 example.com/foo Uw2QOkn8srV1yJGh2VYRlL1Tnagv1YEq6TfXppzi2ONncAlTgK7Ztg1ERYNZXsYjOBH3mFXmRKuwHjG1Yu72IneyaQM=\n"
 )
+COSIGNED = """example.com/behind-the-sofa
+20852163
+CsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I=
+
+\u2014 example.com/behind-the-sofa Az3grlgtzPICa5OS8npVmf1Myq/5IZniMp+ZJurmRDeOoRDe4URYN7u5/Zhcyv2q1gGzGku9nTo+zyWE+xeMcTOAYQ8=
+\u2014 witness.example.com/w1 jWbPPwAAAABkGFDLEZMHwSRaJNiIDoe9DYn/zXcrtPHeolMI5OWXEhZCB9dlrDJsX3b2oyin1nPZqhf5nNo0xUe+mbIUBkBIfZ+qnA==
+"""
 SIGNER = Signer(Ed25519PrivateKey.from_private_bytes(bytes(range(32))))
 OTHER = Signer(Ed25519PrivateKey.from_private_bytes(bytes(range(1, 33))))
 
 
 def test_the_example_of_the_specification_verifies() -> None:
     assert open_note(NOTE, KEY) == "This is an example message.\n"
+
+
+def test_the_examples_of_checkpoint_and_cosignature_are_read() -> None:
+    text, signatures = split_note(COSIGNED)
+    assert read_checkpoint(text) == Checkpoint(
+        "example.com/behind-the-sofa", 20852163, base64.b64decode("CsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I=")
+    )
+    (log, own), (witness, cosignature) = signatures
+    assert (log, len(own), witness) == ("example.com/behind-the-sofa", 4 + 64, "witness.example.com/w1")
+    assert (len(cosignature), int.from_bytes(cosignature[4:12], "big")) == (4 + 8 + 64, 1679315147)
+
+
+def test_a_cosignature_is_over_the_message_of_the_specification() -> None:
+    text = COSIGNED.partition("\n\n")[0] + "\n"
+    message = b"cosignature/v1\ntime 1679315147\n" + text.encode()
+    raw = base64.b64decode(SIGNER.cosign("w", text, 1679315147).split(" ")[2])
+    Ed25519PrivateKey.from_private_bytes(bytes(range(32))).public_key().verify(raw[12:], message)
+    key = read_key(SIGNER.witness_key("w"))
+    assert open_signed(f"{text}\n{SIGNER.cosign('w', text, 7)}", [key]) == (text, [(key, 7)])
+    for other in (SIGNER.cosign("w", text + "x\n", 7), SIGNER.sign("w", text).rpartition("\n\n")[2], OTHER.cosign("w", text, 7)):
+        with pytest.raises(BadInput):
+            open_signed(f"{text}\n{other}", [key])
+
+
+@pytest.mark.parametrize("character", ["\x00", "\t", "\r", "\x1f"])
+def test_a_note_with_control_characters_is_refused(character: str) -> None:
+    with pytest.raises(BadInput, match="no signed note"):
+        open_note(SIGNER.sign("cairn/t", f"text{character}\n"), SIGNER.verifier_key("cairn/t"))
 
 
 def test_what_was_signed_can_be_opened_with_the_public_key_only() -> None:

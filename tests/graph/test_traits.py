@@ -33,6 +33,9 @@ def test_headings(text: str, expected: str | None) -> None:
     [
         ("Did you see the seals?", [ASKS]),
         ("你看到海豹了吗？", [ASKS]),
+        ("Did you see the seals? [shows a picture of a bay]", [ASKS]),
+        ("it was quiet (was it?)", []),
+        ("(quiet?)", [ASKS]),
         ("We counted nine seals yesterday.", [TIME, NUMBER]),
         ("I walked to Merrow with the dog.", [NAME]),
         ("it was quiet", []),

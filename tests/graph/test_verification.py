@@ -16,6 +16,7 @@ from cairn.graph.asserting import NewFact, assert_fact, retract_fact
 from cairn.graph.batches import Edit
 from cairn.graph.contents import apply, ensure_contents, read_names
 from cairn.graph.database import Database, Row, run
+from cairn.graph.evidence import Evidence
 from cairn.graph.feedback import give_feedback
 from cairn.graph.instants import now
 from cairn.graph.keyring import index_of
@@ -25,6 +26,8 @@ from cairn.graph.ledger_export import export_ledger, verify_export
 from cairn.graph.locals import LocalEntity, local_entity
 from cairn.graph.mentions import Mention, link_steps
 from cairn.graph.merkle import leaf_hash
+from cairn.graph.notary import Notary
+from cairn.graph.pledges import Pledges
 from cairn.graph.rdf import subject
 from cairn.graph.remembering import NewMemory, Prepared, check, forget, remember
 from cairn.graph.signing import Checkpoint, Signer
@@ -220,13 +223,13 @@ async def test_a_ledger_that_was_rolled_back_is_found_with_a_checkpoint(
     await remember_and_forget(database, writer, root)
     head = await read_head(database, home)
     signed = Checkpoint(f"cairn/{home}", head.size, head.root)
-    assert (await verify(database, home, checkpoint=signed)).holds
+    assert (await verify(database, home, evidence=Evidence(pledged=signed))).holds
     await tamper(database, "rolled_back", {"tenant": home, **before})
-    problem = (await verify(database, home, checkpoint=signed)).problem
-    assert problem is not None and problem.where == "checkpoint"
+    problem = (await verify(database, home, evidence=Evidence(pledged=signed))).problem
+    assert problem is not None and problem.where == "what the signer remembers"
     await remember_and_forget(database, writer, root)
-    problem = (await verify(database, home, checkpoint=signed)).problem
-    assert problem is not None and problem.where == "checkpoint"
+    problem = (await verify(database, home, evidence=Evidence(pledged=signed))).problem
+    assert problem is not None and problem.where == "what the signer remembers"
 
 
 async def remember_and_forget(database: Database, writer: Writer, access: Access) -> None:
@@ -253,7 +256,9 @@ async def verify_often(database: Database, tenant: str) -> list[object]:
 
 
 async def exported(database: Database, tenant: str, file: Path) -> list[bytes]:
-    content = b"".join([part async for part in export_ledger(database, tenant, SIGNER)])
+    content = b"".join(
+        [part async for part in export_ledger(database, tenant, Notary(database, SIGNER, Pledges(file.with_suffix(".pledges"))))]
+    )
     file.write_bytes(content)
     return content.splitlines(keepends=True)
 
@@ -262,14 +267,14 @@ async def test_an_export_verifies_with_the_public_key_alone(home: str, database:
     file = tmp_path / "ledger.jsonl"
     lines = await exported(database, home, file)
     key = SIGNER.verifier_key(f"cairn/{home}")
-    verdict = verify_export(file, key)
+    verdict = verify_export(file, Evidence((key,)))
     assert (verdict.size, verdict.problem, len(lines)) == (life.last + 1, None, life.last + 2)
-    strange = verify_export(file, Signer(Ed25519PrivateKey.generate()).verifier_key(f"cairn/{home}"))
+    strange = verify_export(file, Evidence((Signer(Ed25519PrivateKey.generate()).verifier_key(f"cairn/{home}"),)))
     assert strange.problem is not None and strange.problem.where == "checkpoint"
 
     def problem_of(content: list[bytes]) -> str:
         file.write_bytes(b"".join(content))
-        problem = verify_export(file, key).problem
+        problem = verify_export(file, Evidence((key,))).problem
         assert problem is not None
         return problem.where
 
@@ -285,4 +290,4 @@ async def test_an_export_verifies_with_the_public_key_alone(home: str, database:
 async def test_an_empty_ledger_can_be_exported(database: Database, tenant: str, tmp_path: Path) -> None:
     file = tmp_path / "ledger.jsonl"
     await exported(database, tenant, file)
-    assert verify_export(file, SIGNER.verifier_key(f"cairn/{tenant}")).holds
+    assert verify_export(file, Evidence((SIGNER.verifier_key(f"cairn/{tenant}"),))).holds

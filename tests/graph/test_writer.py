@@ -187,7 +187,7 @@ class Flaky(Database):
         vars(self).update(vars(database))
         self.breaks = breaks
 
-    async def write(self, work: Callable[[Any], Awaitable[T]]) -> T:
+    async def write(self, work: Callable[[Any], Awaitable[T]], seconds: float | None = None) -> T:
         result = await super().write(work)
         if self.breaks > 0:
             self.breaks -= 1

@@ -58,6 +58,28 @@ def test_an_answer_is_found_by_the_question_that_came_before_it() -> None:
     assert values[1] > values[2]
 
 
+def test_what_follows_a_fitting_question_may_answer_it() -> None:
+    found = [
+        one("a", "Which plant covers the meadow?", session="s", next="b"),
+        one("b", "Eelgrass, all of it.", session="s", next="c"),
+        one("c", "The plant covers the meadow.", session="s", next="d"),
+        one("d", "The boat is blue.", session="s"),
+    ]
+    values = column("reply", "Which plant covers the meadow?", found)
+    assert values[1] > 0
+    assert values[0] == values[2] == values[3] == 0.0
+
+
+def test_a_like_question_must_be_like_as_a_whole() -> None:
+    found = [
+        one("a", "x", asked=("What did we see at the bay?",)),
+        one("b", "y", asked=("What did we see at the bay when Tern counted seals?",)),
+    ]
+    same, longer = column("asked", "What did we see at the bay?", found)
+    assert same == 1.0
+    assert longer < 0.5
+
+
 def test_a_long_text_is_scored_by_its_best_passage() -> None:
     filler = "the gull the gull went over the wall and back again " * 60
     words = Words([hashed(terms(f"{filler} eelgrass meadow {filler}")), hashed(terms("eelgrass meadow"))], ["eelgrass", "meadow"])

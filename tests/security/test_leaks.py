@@ -373,7 +373,11 @@ async def test_a_world_is_the_same_with_secrets_and_without(make_world: MakeWorl
 
 async def check_guarded(world: World, principal: str, token: str) -> None:
     """What needs a permission of its own is refused without it, whether there is something or not."""
-    guarded = {"ledger { size entries { nodes { target } } }": "ledger", "roles { name }": "policy", "rules { nodes { object } }": "policy"}
+    guarded = {
+        "ledger { size entries { nodes { target } } checkpoints { nodes { note } } }": "ledger",
+        "roles { name }": "policy",
+        "rules { nodes { object } }": "policy",
+    }
     guarded['permitted(subject: "ada", object: "policy", action: "read") { allowed }'] = "policy"
     guarded['permitted(subject: "nobody", object: "policy", action: "read") { allowed }'] = "policy"
     for query, object in guarded.items():

@@ -96,6 +96,7 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
         "entities(search: $x) { nodes { iri label(lang: $x) literals { value } } }",
         'entities(search: "word", after: $x) { nodes { iri } }',
         "ledger { entries(after: $x) { nodes { target } } }",
+        "ledger { checkpoints(after: $x) { nodes { note } } }",
         f'entity(iri: "{THINGS[3]}") {{ label(lang: $x) neighbours(after: $x) {{ nodes {{ entity {{ iri }} }} }} }}',
         f'entity(iri: "{THINGS[3]}") {{ memories(after: $x) {{ nodes {{ id }} }} }}',
         'agent(id: "ada") { states(after: $x) { nodes { key } } memories(after: $x) { nodes { id } } }',

@@ -1,0 +1,28 @@
+"""The doctor names the address to whoever runs it, and so does a start that finds no Neo4j; answers over HTTP never do."""
+
+from __future__ import annotations
+
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from cairn.api.doctor import examine
+from cairn.api.services import open_services
+from cairn.errors import Unavailable
+from cairn.settings import Settings
+
+pytestmark = pytest.mark.anyio
+NOWHERE = "bolt://127.0.0.1:1"
+
+
+async def test_where_neo4j_was_looked_for_is_told_at_the_command_line(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path, neo4j_uri=NOWHERE, redis_url="redis://127.0.0.1:1/0")
+    out = StringIO()
+    assert await examine(settings, Console(file=out, width=500)) == 1
+    assert "problem  Neo4j: the graph database does not answer; try again" in out.getvalue()
+    assert f"CAIRN_NEO4J_URI is {NOWHERE}" in out.getvalue()
+    with pytest.raises(Unavailable, match=f"CAIRN_NEO4J_URI is {NOWHERE}"):
+        async with open_services(settings):
+            pass
