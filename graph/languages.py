@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from runpy import run_path
 from typing import cast
@@ -76,6 +76,12 @@ def search_terms(text: str) -> list[str]:
     ordinary = {term for word in set(words) if is_ordinary(word, language) for term in (*terms(word), *terms(word, language))}
     both = [*terms(text, language), *found]
     return [term for term in both if term not in ordinary] or found
+
+
+@lru_cache(maxsize=4_096)
+def question_terms(question: str) -> tuple[str, ...]:
+    """The `search_terms` of a question, each once; remembered, since a question is looked at from many sides."""
+    return tuple(dict.fromkeys(search_terms(question)))
 
 
 @cache

@@ -7,7 +7,6 @@ kept widens nobody's view. It is read anew after `MOST_SECONDS`, and for another
 from __future__ import annotations
 
 import time
-from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -36,7 +35,8 @@ Hashes: TypeAlias = NDArray[np.int64]
 @dataclass(frozen=True, slots=True, eq=False)
 class Profile:
     """What does not change in a memory. `words` are the hashes of `terms`; `vector`, of any length, points where the memory's vector does,
-    and is empty where it has none. `occurred` and `expires` are milliseconds since 1970.
+    and is empty where it has none. `occurred` and `expires` are milliseconds since 1970. After `until`, by the monotonic clock, it is read
+    anew.
     """
 
     terms: str
@@ -48,6 +48,7 @@ class Profile:
     occurred: int
     expires: int | None
     vector: NDArray[np.float32]
+    until: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,26 +59,24 @@ class Space:
     embedder: str | None = None
 
 
-_Name: TypeAlias = "tuple[str, str | None, bool, str]"
-
-
 class _Kept:
-    """The profiles of one database, those used last at the end."""
+    """The profiles of one database, those read last at the end, by tenant, embedder and whether words are keyed."""
 
     def __init__(self) -> None:
-        self._profiles: OrderedDict[_Name, tuple[float, Profile]] = OrderedDict()
+        self._spaces: dict[tuple[str, str | None, bool], dict[str, Profile]] = {}
+        self._count = 0
 
-    def get(self, name: _Name, now: float) -> Profile | None:
-        found = self._profiles.get(name)
-        if found is None or now - found[0] > MOST_SECONDS:
-            return None
-        self._profiles.move_to_end(name)
-        return found[1]
+    def of(self, tenant: str, space: Space, index: Index) -> dict[str, Profile]:
+        """The profiles that serve a question there."""
+        return self._spaces.setdefault((tenant, space.embedder, index.keyed), {})
 
-    def put(self, name: _Name, now: float, profile: Profile) -> None:
-        self._profiles[name] = (now, profile)
-        while len(self._profiles) > MOST:
-            self._profiles.popitem(last=False)
+    def put(self, known: dict[str, Profile], fresh: dict[str, Profile]) -> None:
+        """Keep more; when they are too many, all go but those that are read next."""
+        self._count += len(fresh)
+        if self._count > MOST:
+            self._spaces.clear()
+            self._count = 0
+        known.update(fresh)
 
 
 _KEPT: WeakKeyDictionary[Database, _Kept] = WeakKeyDictionary()
@@ -88,22 +87,19 @@ def hashed(words: Sequence[str]) -> Hashes:
     return np.fromiter(map(hash, words), np.int64, len(words))
 
 
-async def profiles(database: Database, access: Access, space: Space, index: Index, ids: Sequence[str]) -> dict[str, Profile]:
-    """The profiles of memories that were found just now; those of memories that are gone meanwhile are absent."""
+async def profiles(database: Database, access: Access, space: Space, index: Index, ids: Sequence[str]) -> list[Profile | None]:
+    """The profiles of memories that were found just now, in the order of `ids`; None for those that are gone meanwhile."""
     kept = _KEPT.setdefault(database, _Kept())
-    now = time.monotonic()
-
-    def name(id: str) -> _Name:
-        return access.tenant, space.embedder, index.keyed, id
-
-    found = {id: profile for id in ids if (profile := kept.get(name(id), now)) is not None}
-    missing = [id for id in ids if id not in found]
-    if missing:
-        for id, profile in (await _read(database, access, space, index, missing)).items():
-            found[id] = profile
-            if space.embedder is None or len(profile.vector):  # else its vector is on its way
-                kept.put(name(id), now, profile)
-    return found
+    known, now = kept.of(access.tenant, space, index), time.monotonic()
+    found = [known.get(id) for id in ids]
+    missing = [id for id, profile in zip(ids, found, strict=True) if profile is None or profile.until < now]
+    if not missing:
+        return found
+    fresh = await _read(database, access, space, index, missing)
+    # a vector that is not there is on its way
+    kept.put(known, {id: profile for id, profile in fresh.items() if space.embedder is None or len(profile.vector)})
+    gone = frozenset(missing).difference(fresh)
+    return [None if id in gone else fresh.get(id, profile) for id, profile in zip(ids, found, strict=True)]
 
 
 async def _read(database: Database, access: Access, space: Space, index: Index, ids: Sequence[str]) -> dict[str, Profile]:
@@ -111,6 +107,7 @@ async def _read(database: Database, access: Access, space: Space, index: Index, 
     (row,) = await database.read_stored(_READ[space.slot], parameters)
     named = {index.token(trait): trait for trait in TRAITS}
     expires: dict[str, int] = dict(row["expires"])
+    until = time.monotonic() + MOST_SECONDS
     columns = zip(
         row["ids"], row["terms"], row["headings"], row["traits"], await _speakers(database, access.tenant, row), row["sessions"],
         row["occurred"], index.near(row["vectors"]), strict=True,
@@ -118,7 +115,7 @@ async def _read(database: Database, access: Access, space: Space, index: Index, 
     return {
         id: Profile(
             terms, hashed(terms.split()), heading, tuple(named[trait] for trait in traits if trait in named), speaker or None,
-            session or None, occurred, expires.get(id), direction(vector),
+            session or None, occurred, expires.get(id), direction(vector), until,
         )
         for id, terms, heading, traits, speaker, session, occurred, vector in columns
     }  # fmt: skip

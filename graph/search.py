@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple
+from itertools import compress
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -34,6 +35,7 @@ BREADTH = 100
 _CLAUSES = 900
 """Lucene refuses a query of more than 1,024 clauses; more scopes than this are searched in several queries."""
 _OWN = agent_scope("")
+T = TypeVar("T")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -172,28 +174,45 @@ async def _asked(database: Database, tenant: str, stored: Sequence[Any]) -> dict
 
 
 def _found(
-    row: Row, known: Mapping[str, Profile], asked: Mapping[str, tuple[str, ...]], access: Access, question: Question
+    row: Row, known: Sequence[Profile | None], asked: Mapping[str, tuple[str, ...]], access: Access, question: Question
 ) -> Iterator[Candidate]:
     """The candidates in the columns of an answer. Tells `tags` of the first that expires."""
-    hidden = access.hidden_fields
+    there = [profile is not None for profile in known]
+    profiles = [profile for profile in known if profile is not None]
+    ids: list[str] = list(compress(row["ids"], there))
+    following: list[str] = list(compress(row["following"], there))
+    expires = [profile.expires for profile in profiles if profile.expires is not None]
+    tags.collect_until(_instant(min(expires)) if expires else None)
+    hidden, nothing = access.hidden_fields, [None] * len(ids)
     speakers, sessions = "Memory.speaker" not in hidden, "Memory.session" not in hidden
     superseded = frozenset[str](row["superseded"] if speakers and sessions else ())
     left_out, shared, used = frozenset[str](row["leftOut"]), dict[str, float](row["shared"]), dict[str, int](row["used"])
-    rows = [
-        (id, known[id], following, importance)
-        for id, following, importance in zip(row["ids"], row["following"], row["importance"], strict=True)
-        if id in known
-    ]
-    expires = [profile.expires for _, profile, _, _ in rows if profile.expires is not None]
-    tags.collect_until(_instant(min(expires)) if expires else None)
-    near, goals = _nearness([profile for _, profile, _, _ in rows], question)
-    for (id, profile, following, importance), cosine, goal in zip(rows, near, goals, strict=True):
-        yield Candidate(
-            id, profile.terms, profile.words, profile.heading, profile.traits,
-            profile.speaker if speakers else None, profile.session if sessions else None, following or None,
-            importance, profile.occurred, id in superseded, cosine, goal, shared.get(id, 0.0), asked.get(id, ()), used.get(id, 0),
-            id not in left_out,
-        )  # fmt: skip
+    near, goals = _nearness(profiles, question)
+    return map(
+        Candidate,
+        ids,
+        [one.terms for one in profiles],
+        [one.words for one in profiles],
+        [one.heading for one in profiles],
+        [one.traits for one in profiles],
+        [one.speaker for one in profiles] if speakers else nothing,
+        [one.session for one in profiles] if sessions else nothing,
+        [one or None for one in following],
+        compress(row["importance"], there),
+        [one.occurred for one in profiles],
+        [id in superseded for id in ids],
+        near,
+        goals,
+        _sparse(ids, shared, 0.0),
+        _sparse(ids, asked, ()),
+        _sparse(ids, used, 0),
+        [id not in left_out for id in ids],
+    )
+
+
+def _sparse(ids: Sequence[str], known: Mapping[str, T], other: T) -> list[T]:
+    """A column of which few values are told."""
+    return [known.get(id, other) for id in ids] if known else [other] * len(ids)
 
 
 def _nearness(known: Sequence[Profile], question: Question) -> tuple[list[float], list[float]]:

@@ -83,8 +83,9 @@ async def embed(embedder: Embedder, texts: Sequence[str]) -> list[list[float]]:
     """
     if not texts:
         return []
-    if isinstance(embedder, RemoteEmbedder):
-        vectors = await embedder.embed_remotely(texts)
+    remotely = getattr(embedder, "embed_remotely", None)  # a look at the protocol takes as long as embedding a question
+    if remotely is not None:
+        vectors = await remotely(texts)
     elif embedder.ready and sum(map(len, texts)) <= _SMALL_BATCH:
         vectors = embedder.embed(texts)
     else:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..graph.analysis import UNSPACED, name_words, terms
-from ..graph.languages import search_terms
+from ..graph.languages import question_terms
 from ..graph.search import Candidate
 from ..graph.searchable import PLAIN, Index
 from ..graph.traits import ASKS
@@ -61,7 +61,7 @@ def measure(asked: Asked, found: Sequence[Candidate], bridges: Vector | None = N
     spelled = {speaker: " ".join(name_words(speaker)) if speaker else "" for speaker in {one.speaker for one in found}}
     speakers = [spelled[one.speaker] for one in found]
     named = _named(asked.text, speakers)
-    wanted = dict.fromkeys(asked.index.tokens(search_terms(asked.text)))
+    wanted = dict.fromkeys(asked.index.tokens(question_terms(asked.text)))
     sought = frozenset(wanted)
     spoken = {term for name in named for term in asked.index.tokens(terms(name))}
     words = Words([one.words for one in found], [term for term in wanted if term not in spoken] or list(wanted))
@@ -165,7 +165,7 @@ def _asked_before(found: Sequence[Candidate], asked: frozenset[str], rare: dict[
         return (math.fsum(rare.get(term, 1.0) for term in asked & terms) / both) ** 2 if both else 0.0
 
     questions = {question for one in found for question in one.asked}
-    known = {question: like(frozenset(index.tokens(search_terms(question)))) for question in questions}
+    known = {question: like(frozenset(index.tokens(question_terms(question)))) for question in questions}
     for at, one in enumerate(found):
         values[at] = max((known[question] for question in one.asked), default=0.0)
     return values

@@ -18,7 +18,7 @@ from ..graph.access import Access
 from ..graph.database import Database
 from ..graph.instants import now
 from ..graph.keyring import index_of
-from ..graph.languages import search_terms
+from ..graph.languages import question_terms
 from ..graph.memories import Kind, Memory, memories_by_id
 from ..graph.search import BREADTH, Candidate, Question, asker, candidates
 from ..graph.searchable import Index
@@ -152,7 +152,7 @@ async def _question(embedders: Embedders, request: RecallRequest, own: Sequence[
     embedding, nearest = (seen.vectors[0], seen.vectors[1:]) if seen else (None, [])
     return Question(
         agent=request.agent,
-        terms=tuple(index.tokens(dict.fromkeys(search_terms(request.query))))[:_TERMS],
+        terms=tuple(index.tokens(question_terms(request.query)))[:_TERMS],
         embedding=None if embedding is None else tuple(embedding),
         slot=seen.slot if seen else SLOT_A,
         embedder=seen.embedder if seen else "",
