@@ -43,6 +43,7 @@ async def back_up_to(settings: Settings, file: Path, phrase_file: Path | None, r
 
     The file is encrypted by the passphrase in `phrase_file`, or else by the master key, unless the settings turn encryption off.
     """
+    require_production(settings)
     key: FileKey | None = None
     if phrase_file is not None:
         key = await asyncio.to_thread(by_passphrase, _phrase(phrase_file))

@@ -39,7 +39,7 @@ async def test_it_shows_the_whole_path(client: Client) -> None:
     assert state.index('"version": 1') < state.index('"version": 2') < state.index("CONFLICT:") < state.rindex('"version": 1')
     about = steps["See what it is about"]
     assert "Gannet Rock [20:31] -> https://example.org/ocean-lab/gannet-rock" in about
-    assert "Northern Diver [41:55] -> urn:cairn:entity:agent/tern:northern-diver" in about
+    assert re.search(r"Northern Diver \[41:55\] -> urn:cairn:entity:agent/tern:\w{8,}", about)  # keyed: the name is nowhere in the graph
     assert "eelgrass [67:75] -> https://example.org/ocean-lab/zostera-marina" in about
     assert HIT in steps["Recall"]
     assert '"entities":' in steps["Recall"]
