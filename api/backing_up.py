@@ -38,7 +38,7 @@ class Restored:
     behind: tuple[str, ...] = ()
 
 
-async def back_up_to(settings: Settings, file: Path, phrase_file: Path | None, report: Report) -> Counts:
+async def back_up_to(settings: Settings, file: Path, report: Report, phrase_file: Path | None = None) -> Counts:
     """Back up the database that the settings name, or the embedded one, to `file`. Raises what `back_up` and `_database` do.
 
     The file is encrypted by the passphrase in `phrase_file`, or else by the master key, unless the settings turn encryption off.
@@ -53,7 +53,7 @@ async def back_up_to(settings: Settings, file: Path, phrase_file: Path | None, r
         return await back_up(database, file, report, key)
 
 
-async def restore_from(settings: Settings, file: Path, phrase_file: Path | None, report: Report, *, check: bool = False) -> Restored:
+async def restore_from(settings: Settings, file: Path, report: Report, phrase_file: Path | None = None, *, check: bool = False) -> Restored:
     """Restore `file` into the database that the settings name, or the embedded one. Raises what `restore` and `_database` do.
 
     With `check`, every tenant's ledger is verified afterwards, and the graph against it; what does not hold is told, and stays.

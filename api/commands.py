@@ -260,7 +260,7 @@ def backup(file: Path, passphrase_file: Path | None) -> None:
     """
     from .backing_up import back_up_to
 
-    counts = with_progress(lambda report: back_up_to(settings(), file, passphrase_file, report))
+    counts = with_progress(lambda report: back_up_to(settings(), file, report, passphrase_file))
     click.echo(f"{counts.nodes} nodes and {counts.relationships} relationships are in {file}")
 
 
@@ -272,7 +272,7 @@ def restore(file: Path, passphrase_file: Path | None, check: bool) -> None:
     """Restore FILE, which `cairn backup` made, into an empty database. Exit code 1, and why, when it can't be done or does not hold."""
     from .backing_up import restore_from
 
-    done = with_progress(lambda report: restore_from(settings(), file, passphrase_file, report, check=check))
+    done = with_progress(lambda report: restore_from(settings(), file, report, passphrase_file, check=check))
     for line in done.behind:
         err.print(line, highlight=False, markup=False)
     counts = f"{done.counts.nodes} nodes and {done.counts.relationships} relationships are restored"

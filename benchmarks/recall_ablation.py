@@ -22,7 +22,7 @@ from cairn.api.services import Cairn
 from cairn.graph.names import new_id
 from cairn.learning.features import NAMES
 from cairn.learning.ranking import Model, distinct, order
-from cairn.learning.recall import RecallRequest, asked, rank
+from cairn.learning.recall import RecallRequest, rank
 from cairn.settings import Settings
 
 SIDES = {
@@ -50,7 +50,7 @@ async def answers(cairn: Cairn, agent: str, question: dict[str, Any], names: dic
         limit=SHOWN,
         resources=await services.linker.resources(question["text"], access),
     )
-    ranked = await rank(services.database, access, request, await asked(services.database, services.embedders, access, request), Model())
+    ranked = await rank(services.database, services.embedders, access, request, Model())
     found: dict[str, Answer] = {}
     for side, left_out in SIDES.items():
         weights = tuple(0.0 if name in left_out else weight for name, weight in zip(NAMES, Model().weights, strict=True))

@@ -30,13 +30,16 @@ MOST = 20_000
 MOST_SECONDS = 600.0
 Hashes: TypeAlias = NDArray[np.int64]
 """Words as numbers that stand for them within this process."""
+Direction: TypeAlias = NDArray[np.float32]
+"""A vector of length 1; of no numbers for what has none."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Profile:
-    """What does not change in a memory. `words` are the hashes of `terms`; `vector`, of any length, points where the memory's vector does,
-    and is empty where it has none. `occurred` and `expires` are milliseconds since 1970. After `until`, by the monotonic clock, it is read
-    anew.
+    """What does not change in a memory.
+
+    `words` are the hashes of `terms`; `vector` points where the memory's vector does. `occurred` and `expires` are milliseconds since
+    1970. After `until`, by the monotonic clock, it is read anew.
     """
 
     terms: str
@@ -47,7 +50,7 @@ class Profile:
     session: str | None
     occurred: int
     expires: int | None
-    vector: NDArray[np.float32]
+    vector: Direction
     until: float
 
 
@@ -135,8 +138,18 @@ async def _speakers(database: Database, tenant: str, row: Row) -> list[str]:
     ]
 
 
-def direction(vector: bytes | Sequence[Any]) -> NDArray[np.float32]:
+def direction(vector: bytes | Sequence[Any]) -> Direction:
     """A stored vector, or its sketch, with length 1."""
     values = np.frombuffer(vector, dtype=np.int8).astype(np.float32) if isinstance(vector, bytes) else np.asarray(vector, dtype=np.float32)
     length = float(np.linalg.norm(values)) if len(values) else 0.0
     return values / np.float32(length) if length else values[:0]
+
+
+def cosines(kept: Sequence[Direction], wanted: Sequence[Sequence[float]]) -> NDArray[np.float64]:
+    """The cosine of each of `kept` to each of `wanted` (a column each); 0 where there is nothing to compare. To six digits."""
+    others = np.asarray(wanted, dtype=np.float32)
+    nothing = np.zeros(others.shape[1], dtype=np.float32)
+    rows = np.array([one if len(one) == len(nothing) else nothing for one in kept]).reshape(len(kept), len(nothing))
+    lengths = np.linalg.norm(others, axis=1, keepdims=True)
+    near: NDArray[np.float64] = (rows @ (others / np.where(lengths == 0, np.inf, lengths)).T).astype(np.float64).round(6)
+    return near

@@ -1,11 +1,6 @@
-// search_asker: the goals of the agent that asks, if its scope is readable, and the model that ranks for the tenant, if it is not the prior
-OPTIONAL MATCH (a:Agent {key: $agent}) WHERE a.scope IN $scopes
-OPTIONAL MATCH (t:Tenant {id: $tenant})
-OPTIONAL MATCH (m:RankingModel {tenant: $tenant, version: t.modelVersion})
-RETURN coalesce(a.goals, []) AS goals, m.version AS version, m.names AS names, m.weights AS weights;
-
 // search_candidates: readable memories near a question by terms, meaning, entities, facts that rest on them, or heading; of those by terms also the neighbours in
-// the session. A list a column, and what few have with its id: reading rows takes longer than finding them. What does not change is in their profiles
+// the session. A list a column, and what few have with its id: reading rows takes longer than finding them. What does not change is in their profiles.
+// With them the goals of the agent that asks, if its scope is readable, and the model that ranks for the tenant, if it is not the prior
 CALL () {
   WITH 1 AS one WHERE $terms <> ''
   CALL db.index.fulltext.queryNodes('memory_terms', $terms, {limit: $breadth}) YIELD node AS m
@@ -75,8 +70,12 @@ WITH m, shared,
      CASE WHEN $sessions THEN head(COLLECT { MATCH (m)-[:NEXT]->(n:Memory) WHERE n.scope IN $scopes RETURN n.id }) END AS next,
      COLLECT { MATCH (m)<-[:USEFUL]-(f:Feedback) WHERE f.agent = $agent RETURN [f.key, f.query] ORDER BY f.at DESC LIMIT 20 } AS asked,
      COUNT { (m)<-[:USEFUL]-() } AS used
-RETURN collect(m.id) AS ids, collect(coalesce(next, '')) AS following, collect(coalesce(m.strength, m.importance)) AS importance,
+WITH collect(m.id) AS ids, collect(coalesce(next, '')) AS following, collect(coalesce(m.strength, m.importance)) AS importance,
        collect(CASE WHEN m.supersededAt IS NOT NULL THEN m.id END) AS superseded, collect(CASE WHEN shared > 0 THEN [m.id, shared] END) AS shared,
        collect(CASE WHEN asked <> [] THEN [m.id, asked] END) AS asked, collect(CASE WHEN used > 0 THEN [m.id, used] END) AS used,
        collect(CASE WHEN NOT (($kinds IS NULL OR m.kind IN $kinds) AND ($after IS NULL OR m.occurredAt >= $after)
-                              AND ($before IS NULL OR m.occurredAt < $before)) THEN m.id END) AS leftOut;
+                              AND ($before IS NULL OR m.occurredAt < $before)) THEN m.id END) AS leftOut
+RETURN ids, following, importance, superseded, shared, asked, used, leftOut,
+       head(COLLECT { MATCH (a:Agent {key: $agentKey}) WHERE $agent IS NOT NULL RETURN a.goals }) AS goals,
+       head(COLLECT { MATCH (t:Tenant {id: $tenant}) MATCH (k:RankingModel {tenant: $tenant, version: t.modelVersion})
+                      RETURN [k.version, k.names, k.weights] }) AS model;

@@ -11,8 +11,6 @@ from datetime import UTC, datetime, timedelta
 from itertools import compress
 from typing import Any, NamedTuple, TypeVar
 
-import numpy as np
-
 from . import tags
 from .access import Access
 from .agents import goals_of
@@ -23,7 +21,7 @@ from .instants import now
 from .keyring import index_of
 from .memories import Kind
 from .names import agent_scope, key
-from .profiles import Hashes, Profile, Space, profiles
+from .profiles import Direction, Hashes, Profile, Space, cosines, profiles
 from .sealing import opened
 from .statements import load
 from .vectors import SLOT_A, SLOT_B, Slot
@@ -41,7 +39,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """What is looked for: terms of the analyser, an embedding, keys of the entities it names, embeddings of goals, and filters.
+    """What is looked for: terms of the analyser, an embedding, keys of the entities it names, and filters.
 
     Terms and headings are as they are stored: keyed by the tenant's index.
     `agent` is who asks. `slot` is the set of vectors that the embedding's `embedder` wrote.
@@ -52,7 +50,6 @@ class Question:
     terms: tuple[str, ...] = ()
     embedding: tuple[float, ...] | None = None
     resources: tuple[str, ...] = ()
-    goals: tuple[tuple[float, ...], ...] = ()
     scope: str | None = None
     kinds: tuple[Kind, ...] | None = None
     after: datetime | None = None
@@ -64,8 +61,8 @@ class Question:
 
 class Candidate(NamedTuple):
     """A memory with what recall measures: its terms and its heading's, joined by spaces, and the terms' hashes; its traits; when it
-    `occurred`, in milliseconds since 1970; the cosine to the question and to the nearest goal (-1 to 1); how near the entities it
-    mentions are to those of the question; the id of the next in its session.
+    `occurred`, in milliseconds since 1970; the cosine to the question (-1 to 1) and where its vector points;
+    how near the entities it mentions are to those of the question; the id of the next in its session.
 
     `asked` are questions of the same agent that it was useful for (none for who may not read that agent's scope), `used` is how often
     anybody found it so. `eligible` is False for a neighbour that the question's filters leave out. What is hidden from the caller is
@@ -86,7 +83,7 @@ class Candidate(NamedTuple):
     occurred: int
     superseded: bool
     cosine: float
-    goals: float
+    vector: Direction
     shared: float
     asked: tuple[str, ...]
     used: int
@@ -94,42 +91,48 @@ class Candidate(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Asker:
-    """Who asks: the agent's own goals, none where its scope is not readable, and the `model` that ranks as `models.serving` gives it."""
+class Found:
+    """Candidates in the order of their ids, and what is to be known of who asks: the agent's own `goals`, none where its scope is not
+    readable, and the `model` that ranks for the tenant, as `models.serving` gives it.
+    """
 
-    goals: tuple[str, ...]
-    model: tuple[int, dict[str, float]] | None
-
-
-async def asker(database: Database, access: Access, agent: str) -> Asker:
-    """What is to be known of an agent, and of the tenant, before a question can be put; in one round trip."""
-    tags.collect(f"{access.tenant}/agent/{agent}", f"{access.tenant}/ranker", f"{access.tenant}/feedback")
-    parameters = {"tenant": access.tenant, "agent": key(access.tenant, agent), "scopes": list(access.scopes)}
-    (row,) = await database.read(_CYPHER["search_asker"], parameters)
-    model = None if row["version"] is None else (row["version"], dict(zip(row["names"], row["weights"], strict=True)))
-    return Asker(goals_of(access.tenant, agent, row["goals"]), model)
+    candidates: list[Candidate]
+    goals: tuple[str, ...] = ()
+    model: tuple[int, dict[str, float]] | None = None
 
 
-async def candidates(database: Database, access: Access, question: Question, breadth: int = BREADTH) -> list[Candidate]:
-    """Readable memories by every angle, about `breadth` from each, with their neighbours in the session; in the order of their ids.
+async def search(database: Database, access: Access, question: Question, breadth: int = BREADTH) -> Found:
+    """Readable memories by every angle, about `breadth` from each, with their neighbours in the session.
 
     Own scopes of other agents are searched only when `scope` asks for them.
     """
     tags.collect_each(access.tenant, "memories", access.scopes)
+    tags.collect(f"{access.tenant}/agent/{question.agent}", f"{access.tenant}/ranker", f"{access.tenant}/feedback")
     if question.resources:
         collect_graphs(access.tenant, access.graphs)
     index = await index_of(database, access.tenant)
     nearest = None if question.embedding is None or question.headings else index.rotate([question.embedding])[0]
-    compared = question.embedding is not None or bool(question.goals)
-    space = Space(question.slot, question.embedder if compared else None)
+    space = Space(question.slot, None if question.embedding is None else question.embedder)
     found: dict[str, Candidate] = {}
+    row: Row = {"goals": None, "model": None}
     for scopes in _chunks(searched(access.scopes, question)):
         parameters = _parameters(access, question, scopes, breadth) | {"nearest": nearest}
         (row,) = await database.read_stored(_CANDIDATES[question.slot], parameters)
         known = await profiles(database, access, space, index, row["ids"])
         asked = await _asked(database, access.tenant, row["asked"])
         found.update((one.id, one) for one in _found(row, known, asked, access, question))
-    return [found[id] for id in sorted(found)]
+    (told,) = await database.keyed([{"goals": row["goals"] or []}])
+    version, names, weights = row["model"] or (0, (), ())
+    return Found(
+        [found[id] for id in sorted(found)],
+        goals_of(access.tenant, question.agent, told["goals"]),
+        (version, dict(zip(names, weights, strict=True))) if version else None,
+    )
+
+
+async def candidates(database: Database, access: Access, question: Question, breadth: int = BREADTH) -> list[Candidate]:
+    """The candidates that `search` finds."""
+    return (await search(database, access, question, breadth)).candidates
 
 
 def searched(scopes: Sequence[str], question: Question) -> list[str]:
@@ -146,6 +149,7 @@ def _parameters(access: Access, question: Question, scopes: Sequence[str], bread
         "tenant": access.tenant,
         "scopes": list(scopes),
         "graphs": list(access.graphs),
+        "agentKey": key(access.tenant, question.agent),
         "agent": question.agent if agent_scope(question.agent) in access.scopes else None,
         "sessions": "Memory.session" not in access.hidden_fields,
         "terms": "" if headed else lucene_query(access.tenant, scopes, "terms", question.terms),
@@ -187,7 +191,6 @@ def _found(
     speakers, sessions = "Memory.speaker" not in hidden, "Memory.session" not in hidden
     superseded = frozenset[str](row["superseded"] if speakers and sessions else ())
     left_out, shared, used = frozenset[str](row["leftOut"]), dict[str, float](row["shared"]), dict[str, int](row["used"])
-    near, goals = _nearness(profiles, question)
     return map(
         Candidate,
         ids,
@@ -201,8 +204,8 @@ def _found(
         compress(row["importance"], there),
         [one.occurred for one in profiles],
         [id in superseded for id in ids],
-        near,
-        goals,
+        _nearness(profiles, question),
+        [one.vector for one in profiles],
         _sparse(ids, shared, 0.0),
         _sparse(ids, asked, ()),
         _sparse(ids, used, 0),
@@ -215,19 +218,11 @@ def _sparse(ids: Sequence[str], known: Mapping[str, T], other: T) -> list[T]:
     return [known.get(id, other) for id in ids] if known else [other] * len(ids)
 
 
-def _nearness(known: Sequence[Profile], question: Question) -> tuple[list[float], list[float]]:
-    """The cosines of memories to the question and to the nearest goal; 0 where there is nothing to compare."""
-    asked = [] if question.embedding is None else [question.embedding]
-    none = [0.0] * len(known)
-    if not known or not (asked or question.goals):
-        return none, none
-    wanted = np.asarray([*asked, *question.goals], dtype=np.float32)
-    lengths = np.linalg.norm(wanted, axis=1, keepdims=True)
-    nothing = np.zeros(wanted.shape[1], dtype=np.float32)
-    rows = np.array([one.vector if len(one.vector) == len(nothing) else nothing for one in known])
-    columns = (rows @ (wanted / np.where(lengths == 0, np.inf, lengths)).T).astype(np.float64).round(6)
-    goals = np.maximum(0.0, columns[:, len(asked) :].max(axis=1)).tolist() if question.goals else none
-    return columns[:, 0].tolist() if asked else none, goals
+def _nearness(known: Sequence[Profile], question: Question) -> list[float]:
+    """The cosines of memories to the question; 0 where there is nothing to compare."""
+    if question.embedding is None:
+        return [0.0] * len(known)
+    return cosines([one.vector for one in known], [question.embedding])[:, 0].tolist()
 
 
 def _instant(milliseconds: int) -> datetime:

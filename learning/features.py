@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from ..graph.analysis import UNSPACED, name_words, terms
 from ..graph.languages import question_terms
+from ..graph.profiles import cosines
 from ..graph.search import Candidate
 from ..graph.searchable import PLAIN, Index
 from ..graph.traits import ASKS
@@ -38,7 +39,7 @@ _MOST_USED = 8
 @dataclass(frozen=True, slots=True)
 class Asked:
     """A question as its features see it. `session` is the one that runs, `at` the instant of asking, `index` what candidates' terms are
-    keyed with.
+    keyed with, `goals` where the agent's goals point.
     """
 
     text: str
@@ -46,6 +47,7 @@ class Asked:
     session: str | None
     at: datetime
     index: Index = PLAIN
+    goals: tuple[tuple[float, ...], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +69,8 @@ def measure(asked: Asked, found: Sequence[Candidate], bridges: Vector | None = N
     words = Words([one.words for one in found], [term for term in wanted if term not in spoken] or list(wanted))
     before, after = _neighbours(found)
     own = words.scores()
-    cosines = np.array([one.cosine for one in found])
-    around = np.append(cosines, cosines.mean() if len(cosines) else 0.0)
+    near = np.array([one.cosine for one in found])
+    around = np.append(near, near.mean() if len(near) else 0.0)
     occurred = np.array([one.occurred for one in found], dtype=np.float64) / 1000.0
     rare = words.rare()
     columns = {
@@ -77,7 +79,7 @@ def measure(asked: Asked, found: Sequence[Candidate], bridges: Vector | None = N
         "reply": _replies(found, own, before),
         "passage": by_rank(words.of_passages()),
         "coverage": standardised(words.coverage()),
-        "meaning": standardised(cosines),
+        "meaning": standardised(near),
         "nearby": standardised(around[before] + around[after]),
         "topic": standardised(_topics(found, own)),
         "speaker": np.array([float(name in named) for name in speakers]),
@@ -88,7 +90,7 @@ def measure(asked: Asked, found: Sequence[Candidate], bridges: Vector | None = N
         "statement": np.array([-1.0 if ASKS in one.traits else 0.0 for one in found]),
         "time": _timely(occurred, asked.form.within),
         "session": np.array([float(asked.session is not None and one.session == asked.session) for one in found]),
-        "goals": np.array([max(0.0, one.goals) for one in found]),
+        "goals": _toward(found, asked.goals),
         "importance": np.array([one.importance for one in found]),
         "recency": 0.5 ** (np.maximum(0.0, asked.at.timestamp() - occurred) / _DAY / _HALF_LIFE_DAYS),
         "used": np.minimum(1.0, np.log1p([one.used for one in found]) / math.log1p(_MOST_USED)),
@@ -96,6 +98,13 @@ def measure(asked: Asked, found: Sequence[Candidate], bridges: Vector | None = N
         "current": np.array([-1.0 if one.superseded and not asked.form.past else 0.0 for one in found]),
     }
     return Measured(np.column_stack([columns[name] for name in NAMES]).reshape(len(found), len(NAMES)), sought)
+
+
+def _toward(found: Sequence[Candidate], goals: Sequence[Sequence[float]]) -> Vector:
+    """The cosine of each candidate to the goal nearest to it, 0 at least."""
+    if not found or not goals:
+        return np.zeros(len(found))
+    return np.maximum(0.0, cosines([one.vector for one in found], goals).max(axis=1))
 
 
 def _named(question: str, speakers: Sequence[str]) -> set[str]:

@@ -22,7 +22,7 @@ from .drift import drift
 from .embedders import Embedders
 from .features import NAMES
 from .ranking import Model, champion
-from .recall import MAX_QUERY, RecallRequest, asked, rank, read_recall_id
+from .recall import MAX_QUERY, RecallRequest, rank, read_recall_id
 from .training import Example, reciprocal, train, unpacked
 
 log = logging.getLogger("cairn.learning")
@@ -129,8 +129,7 @@ class Learner:
             _, _, hits = read_recall_id(one.recall)
             access = await self._access(tenant, one.principal)
             request = RecallRequest(agent=one.agent, query=one.query[:MAX_QUERY], limit=max(1, min(100, len(hits))))
-            question = await asked(self._database, self._embedders, access, request)
-            ranked = await rank(self._database, access, request, question, Model())
+            ranked = await rank(self._database, self._embedders, access, request, Model())
         except CairnError:
             return ""
         at = {candidate.id: place for place, candidate in enumerate(ranked.found)}

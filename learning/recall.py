@@ -20,7 +20,7 @@ from ..graph.instants import now
 from ..graph.keyring import index_of
 from ..graph.languages import question_terms
 from ..graph.memories import Kind, Memory, memories_by_id
-from ..graph.search import BREADTH, Candidate, Question, asker, candidates
+from ..graph.search import BREADTH, Candidate, Question, candidates, search
 from ..graph.searchable import Index
 from ..graph.vectors import SLOT_A
 from .bridging import FIRST, bridge, steps
@@ -81,10 +81,11 @@ class Recall:
 
 @dataclass(frozen=True, slots=True)
 class Ranked:
-    """Candidates, their features, their scores, and their places from the best to the worst."""
+    """Candidates, their features, the model and its scores, and their places from the best to the worst."""
 
     found: list[Candidate]
     measured: Measured
+    model: Model
     scores: Vector
     places: list[int]
 
@@ -107,26 +108,26 @@ async def recall(database: Database, embedders: Embedders, access: Access, reque
     check_query(request.query, request.limit)
     if "Memory.text" in access.hidden_fields:
         return Recall(recall_id(request, ()), ())
-    who = await asker(database, access, request.agent)
-    index = await index_of(database, access.tenant)
-    model, question = ranker(who.model), await _question(embedders, request, who.goals, index)
-    ranked = await rank(database, access, request, question, model)
+    ranked = await rank(database, embedders, access, request)
     chosen = distinct(ranked.found, [at for at in ranked.places if ranked.found[at].eligible], request.limit)
     memories = await memories_by_id(database, access, [ranked.found[at].id for at, _ in chosen])
     hits = [
-        Hit(memories[id], round(float(ranked.scores[at]), 6), tuple(ranked.measured.values[at].tolist()), model, count)
+        Hit(memories[id], round(float(ranked.scores[at]), 6), tuple(ranked.measured.values[at].tolist()), ranked.model, count)
         for at, count in chosen
         if (id := ranked.found[at].id) in memories
     ]
     return Recall(recall_id(request, [hit.memory.id for hit in hits]), tuple(hits))
 
 
-async def rank(database: Database, access: Access, request: RecallRequest, question: Question, model: Model) -> Ranked:
-    """Every candidate, ranked."""
-    breadth = max(BREADTH, 2 * request.limit)
-    found = await candidates(database, access, question, breadth)
+async def rank(database: Database, embedders: Embedders, access: Access, request: RecallRequest, model: Model | None = None) -> Ranked:
+    """Every candidate, ranked by `model`, or by the one that ranks for the tenant."""
     index = await index_of(database, access.tenant)
-    words = Asked(request.query, form(request.query, now()), request.session, now(), index)
+    question = await _question(embedders, request, index)
+    breadth = max(BREADTH, 2 * request.limit)
+    there = await search(database, access, question, breadth)
+    found, model = there.candidates, model or ranker(there.model)
+    goals = await _goals(embedders, request, there.goals)
+    words = Asked(request.query, form(request.query, now()), request.session, now(), index, goals)
     measured = measure(words, found)
     scores = model.scores(measured.values)
     places = order(found, scores)
@@ -137,32 +138,31 @@ async def rank(database: Database, access: Access, request: RecallRequest, quest
         measured = measure(words, found, bridge(found, first, theirs, measured.terms))
         scores = model.scores(measured.values)
         places = order(found, scores)
-    return Ranked(found, measured, scores, places)
+    return Ranked(found, measured, model, scores, places)
 
 
-async def asked(database: Database, embedders: Embedders, access: Access, request: RecallRequest) -> Question:
-    """What a request looks for, the agent's own goals among it."""
-    own = (await asker(database, access, request.agent)).goals
-    return await _question(embedders, request, own, await index_of(database, access.tenant))
-
-
-async def _question(embedders: Embedders, request: RecallRequest, own: Sequence[str], index: Index) -> Question:
-    goals = list(dict.fromkeys((*request.goals, *own)))[:_GOALS]
-    seen = await embedders.question([request.query, *goals])
-    embedding, nearest = (seen.vectors[0], seen.vectors[1:]) if seen else (None, [])
+async def _question(embedders: Embedders, request: RecallRequest, index: Index) -> Question:
+    """What a request looks for."""
+    seen = await embedders.question([request.query])
     return Question(
         agent=request.agent,
         terms=tuple(index.tokens(question_terms(request.query)))[:_TERMS],
-        embedding=None if embedding is None else tuple(embedding),
+        embedding=None if seen is None else tuple(seen.vectors[0]),
         slot=seen.slot if seen else SLOT_A,
         embedder=seen.embedder if seen else "",
         resources=request.resources,
-        goals=tuple(tuple(goal) for goal in nearest),
         scope=request.scope,
         kinds=request.kinds,
         after=request.after,
         before=request.before,
     )
+
+
+async def _goals(embedders: Embedders, request: RecallRequest, own: Sequence[str]) -> tuple[tuple[float, ...], ...]:
+    """Where the goals of the request and of the agent itself point."""
+    texts = list(dict.fromkeys((*request.goals, *own)))[:_GOALS]
+    seen = await embedders.question(texts) if texts else None
+    return tuple(map(tuple, seen.vectors)) if seen else ()
 
 
 def recall_id(request: RecallRequest, memories: Sequence[str]) -> str:

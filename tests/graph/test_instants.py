@@ -44,7 +44,11 @@ def test_instants_without_an_offset_or_beyond_all_years_are_refused(instant: dat
         check_instant("it", instant)
 
 
-@pytest.mark.parametrize("value", [None, "2026-01-01", 5])
+@pytest.mark.parametrize("value", [None, "2026-01-01", 5.5])
 def test_what_is_no_instant_is_an_error(value: object) -> None:
     with pytest.raises(TypeError):
         utc(value)
+
+
+def test_microseconds_are_an_instant() -> None:
+    assert utc(1_500_000) == datetime(1970, 1, 1, 0, 0, 1, 500_000, tzinfo=UTC)

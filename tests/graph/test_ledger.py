@@ -12,7 +12,7 @@ from cairn.graph.access import Access
 from cairn.graph.database import Database
 from cairn.graph.ledger import LedgerEntry, consistency_proof, head, inclusion_proof, list_entries
 from cairn.graph.merkle import EMPTY_ROOT, verify_consistency, verify_inclusion
-from cairn.graph.states import set_state, state_hash
+from cairn.graph.states import set_state
 from cairn.graph.writer import Writer
 
 pytestmark = pytest.mark.anyio
@@ -41,13 +41,12 @@ async def test_an_empty_ledger_has_the_empty_root(database: Database, root: Acce
 @pytest.mark.usefixtures("home")
 async def test_entries_tell_what_happened_in_order(database: Database, writer: Writer, root: Access) -> None:
     start = (await head(database, root)).size
-    for value in ("calm", "curious"):
-        await set_state(writer, root, "ada", "mood", value)
+    calm, curious = [await set_state(writer, root, "ada", "mood", value) for value in ("calm", "curious")]
     *_, first, second = entries = await entries_of(database, root)
     assert [entry.seq for entry in entries] == list(range(start + 2))
     assert (first.operation, first.target, first.actor) == ("state.set", "state:agent/ada/mood", "root")
-    assert (first.before, first.after) == (None, state_hash("ada", "mood", "calm"))
-    assert (second.before, second.after) == (first.after, state_hash("ada", "mood", "curious"))
+    assert (first.before, first.after) == (None, calm.hash)
+    assert (second.before, second.after) == (calm.hash, curious.hash)
 
 
 @pytest.mark.usefixtures("home")

@@ -17,7 +17,8 @@ from cairn.graph.batches import Edit
 from cairn.graph.contents import apply, ensure_contents, find_contents, read_names, stored_subjects
 from cairn.graph.database import Database
 from cairn.graph.instants import now
-from cairn.graph.locals import identify, is_local, scope_graph
+from cairn.graph.keyring import index_of
+from cairn.graph.locals import identify, is_local, local_entity, scope_graph
 from cairn.graph.mentions import memories_mentioning, mentions_of
 from cairn.graph.rdf import Subject, resource_key, subject
 from cairn.graph.relinking import additions, unfinished
@@ -80,6 +81,12 @@ class House:
             return graphs[0].intersection(*graphs[1:]) if graphs else frozenset()
 
         return Relinker(self.database, self.writer, self.linker, access_for, shared, batch)
+
+    async def local(self, scope: str, name: str) -> str:
+        """The IRI of what the name stands for in the scope where no graph knows it."""
+        entity = local_entity(self.tenant, scope, name, await index_of(self.database, self.tenant))
+        assert entity is not None
+        return entity.iri
 
     async def locals(self, scope: str) -> list[Subject]:
         """What the scope's own graph says."""
@@ -181,18 +188,18 @@ async def test_readers_see_only_what_they_may(house: House) -> None:
 async def test_an_unknown_name_becomes_a_local_entity_of_the_scope(house: House) -> None:
     first = await house.remember(await house.access(), "we met Zora Quell at the pier", "team/sea")
     access = await house.access()
-    iri = "urn:cairn:entity:team/sea:zora-quell"
+    iri = await house.local("team/sea", "Zora Quell")
     assert await house.mentions(access, first) == {"Zora Quell": iri}
     again = await house.remember(access, "and zora quell sailed off", "team/sea")
     assert await house.mentions(access, again) == {"zora quell": iri}
     private = await house.remember(access, "I like Zora Quell")
     access = await house.access()
-    assert await house.mentions(access, private) == {"Zora Quell": "urn:cairn:entity:agent/ada:zora-quell"}
+    assert await house.mentions(access, private) == {"Zora Quell": await house.local("agent/ada", "Zora Quell")}
     assert sorted(await house.mentioning(access, iri)) == sorted([first, again])
-    assert await house.mentioning(await house.access("bob"), "urn:cairn:entity:agent/ada:zora-quell") == []
+    assert await house.mentioning(await house.access("bob"), await house.local("agent/ada", "Zora Quell")) == []
     assert set(await house.linker.resources("where is Zora Quell?", access)) >= {
         resource_key(house.tenant, iri),
-        resource_key(house.tenant, "urn:cairn:entity:agent/ada:zora-quell"),
+        resource_key(house.tenant, await house.local("agent/ada", "Zora Quell")),
     }
 
 
@@ -201,7 +208,7 @@ async def test_one_new_name_in_many_memories_at_once_is_one_entity(house: House)
     ids = await asyncio.gather(*(house.remember(access, f"note {n}: we met Zora Quell", "team/sea") for n in range(20)))
     access = await house.access()
     (described,) = await house.locals("team/sea")
-    assert described.iri == "urn:cairn:entity:team/sea:zora-quell"
+    assert described.iri == await house.local("team/sea", "Zora Quell")
     key = resource_key(house.tenant, described.iri)
     page = (await memories_mentioning(house.database, access, [key], 50))[key]
     assert sorted(memory.id for memory in page.items) == sorted(ids)
@@ -213,7 +220,7 @@ async def test_pages_of_memories_that_mention_an_entity(house: House) -> None:
     for n in range(5):
         await house.remember(await house.access(), f"note {n}: we met Zora Quell", "team/sea")
     access = await house.access()
-    key = resource_key(house.tenant, "urn:cairn:entity:team/sea:zora-quell")
+    key = resource_key(house.tenant, await house.local("team/sea", "Zora Quell"))
     seen: list[str | None] = []
     after: str | None = None
     for _ in range(3):
@@ -262,7 +269,7 @@ async def test_context_decides_between_entities_of_one_name(house: House) -> Non
 async def test_a_local_entity_is_identified_and_never_merged(house: House) -> None:
     id = await house.remember(await house.access(), "we met Zora Quell", "team/sea")
     access = await house.access()
-    local, known = "urn:cairn:entity:team/sea:zora-quell", "https://example.org/zora"
+    local, known = await house.local("team/sea", "Zora Quell"), "https://example.org/zora"
     await identify(house.writer, house.database, access, local, known)
     await identify(house.writer, house.database, access, local, known)
     assert await house.mentions(access, id) == {"Zora Quell": local}
@@ -274,7 +281,7 @@ async def test_a_local_entity_is_identified_and_never_merged(house: House) -> No
 async def test_who_may_identify(house: House) -> None:
     await house.remember(await house.access(), "we met Zora Quell")
     ada, bob = await house.access("ada"), await house.access("bob")
-    local = "urn:cairn:entity:agent/ada:zora-quell"
+    local = await house.local("agent/ada", "Zora Quell")
     reader = replace(ada, decide=lambda _o, _a: Decision(allowed=False))
     with pytest.raises(Forbidden):
         await identify(house.writer, house.database, reader, local, "urn:x:zora")
@@ -342,8 +349,8 @@ async def test_an_import_identifies_local_entities_that_it_names(house: House) -
     progress = await house.relinker(10, ada=[OPEN, CLOSED], bob=[OPEN]).relink(house.tenant)
     assert progress.identified == 1
     links = {one.iri: [iri for _, _, iri in one.links] for one in await house.locals("team/sea")}
-    local = "urn:cairn:entity:team/sea:"
-    assert links == {f"{local}zora-quell": ["urn:x:zora"], f"{local}ulla-brisk": [], f"{local}otto-vane": []}
+    zora, ulla, otto = [await house.local("team/sea", name) for name in ("Zora Quell", "Ulla Brisk", "Otto Vane")]
+    assert links == {zora: ["urn:x:zora"], ulla: [], otto: []}
 
 
 async def test_an_identification_tells_no_reader_of_a_scope_of_a_closed_graph(house: House) -> None:
@@ -401,8 +408,9 @@ async def test_two_scopes_and_hundreds_of_texts_at_once(house: House) -> None:
     texts = [f"text {n} about a tide gauge and Zora Quell" for n in range(300)]
     for scope in access.scopes:
         linked = await house.linker.link(texts, access, scope)
+        zora = await house.local(scope, "Zora Quell")
         assert len(linked) == len(texts)
-        assert {tuple(m.iri for m in mentions) for mentions in linked} == {("urn:x:gauge", f"urn:cairn:entity:{scope}:zora-quell")}
+        assert {tuple(m.iri for m in mentions) for mentions in linked} == {("urn:x:gauge", zora)}
 
 
 LABELS = ["tide gauge", "Tide", "Lantern Bay", "Lantern Bay Harbour", "Café Zéro", "東京", "Go", "R&D"]

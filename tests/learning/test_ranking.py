@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cairn.graph.analysis import terms
-from cairn.graph.profiles import hashed
+from cairn.graph.profiles import direction, hashed
 from cairn.graph.search import Candidate
 from cairn.graph.traits import traits
 from cairn.learning.bridging import bridge, steps
@@ -20,6 +20,7 @@ from cairn.learning.forms import Form, form
 from cairn.learning.ranking import PRIOR, Model, distinct, order, reasons
 from cairn.learning.words import Words
 
+NOWHERE = direction([])
 AT = datetime(2026, 6, 17, tzinfo=UTC)
 MILLISECONDS = int(1000 * AT.timestamp())
 
@@ -27,7 +28,7 @@ MILLISECONDS = int(1000 * AT.timestamp())
 def one(id: str, text: str, **values: Any) -> Candidate:
     known: dict[str, Any] = {
         "id": id, "terms": " ".join(terms(text)), "heading": "", "traits": tuple(traits(text)), "speaker": None,
-        "session": None, "next": None, "importance": 0.5, "occurred": MILLISECONDS, "superseded": False, "cosine": 0.0, "goals": 0.0,
+        "session": None, "next": None, "importance": 0.5, "occurred": MILLISECONDS, "superseded": False, "cosine": 0.0, "vector": NOWHERE,
         "shared": 0.0, "asked": (), "used": 0, "eligible": True,
     }  # fmt: skip
     known |= values

@@ -163,6 +163,7 @@ async def test_without_neo4j_nothing_is_allowed_once_the_bound_is_over(database:
         """The database, until the line is cut."""
 
         cut = False
+        keyring = None
 
         async def read(self, statement: Statement, parameters: object = None) -> list[dict[str, object]]:
             if self.cut:

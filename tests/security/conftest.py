@@ -214,7 +214,11 @@ async def make_world(cairn: Cairn, tmp_path: Path) -> AsyncIterator[MakeWorld]:
     transport = httpx.ASGITransport(create_app(cairn))
     async with httpx.AsyncClient(transport=transport, base_url="http://cairn.test", timeout=None) as http:
 
-        async def make(graphs: Sequence[str] = GRAPHS, agents: Mapping[str, str] = dict.fromkeys(AGENTS, "")) -> World:
+        async def make(
+            graphs: Sequence[str] = GRAPHS, agents: Mapping[str, str] = dict.fromkeys(AGENTS, ""), *, encrypted: bool = True
+        ) -> World:
+            assert cairn.services.database.keyring is not None
+            cairn.services.database.keyring.sealing = encrypted
             tenant = f"test-{uuid4().hex}"
             token = await bootstrap(cairn.services.writer, tenant)
             assert token is not None

@@ -88,7 +88,7 @@ async def test_nothing_stands_anywhere_in_plain(tmp_path: Path, tenant: str, mon
         await erased(client)
         assert (await verify(cairn.services.database, tenant)).problem is None
         assert cached(settings) == []
-        await back_up_to(settings, tmp_path / "backup", None, silent)
+        await back_up_to(settings, tmp_path / "backup", silent)
         assert found(tmp_path) == []
     assert found(tmp_path) == [], "now that Neo4j has written its store"
 
