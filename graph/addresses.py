@@ -14,11 +14,11 @@ _NAT64 = (IPv6Network("64:ff9b::/96"), IPv6Network("64:ff9b:1::/48"))
 _COMPATIBLE = IPv6Network("::/96")
 
 
-async def reachable_address(host: str, port: int, networks: Sequence[str] = ()) -> str:
+async def reachable_address(host: str, port: int, networks: Sequence[str] = (), unless: str = "an administrator allows it") -> str:
     """An address of `host` to connect to, checked: whoever connects to it, and not to the name again, is not led elsewhere.
 
     Raises Forbidden when any of its addresses is private, link-local, a loopback, multicast or reserved, however it is written, and is
-    not in one of `networks`; BadInput when there is none.
+    not in one of `networks`; BadInput when there is none. `unless` says in the error what would allow it.
     """
     try:
         found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
@@ -26,7 +26,7 @@ async def reachable_address(host: str, port: int, networks: Sequence[str] = ()) 
     except (OSError, UnicodeError, ValueError):
         raise BadInput(f"there is no server {host!r}") from None
     if not addresses or not all(_is_allowed(address, networks) for address in addresses):
-        raise Forbidden(f"{host!r} is in a private network, which is not asked unless an administrator allows it")
+        raise Forbidden(f"{host!r} is in a private network, which is not asked unless {unless}")
     return str(addresses[0])
 
 

@@ -15,10 +15,11 @@ import httpx
 
 from ..errors import BadInput, Forbidden
 from ..graph.access import Access
+from ..graph.addresses import reachable_address
 from ..settings import Settings
-from .addresses import public_address
 from .formats import ACCEPT
 
+_UNLESS = "a principal with admin on import imports it, or an administrator adds the network to CAIRN_IMPORT_NETWORKS"
 FILE_GRAPH = "urn:cairn:file:"
 """Statements of a file that name no graph go to the graph of this and the file's name, unless another is asked for."""
 _REDIRECTS = 5
@@ -136,7 +137,7 @@ async def _follow(client: httpx.AsyncClient, place: str, networks: Sequence[str]
 
 async def _pinned(client: httpx.AsyncClient, url: httpx.URL, networks: Sequence[str]) -> httpx.Request:
     """A request to the very address that was checked: a name that is asked for again may lead elsewhere by then."""
-    address = await public_address(url.host, url.port or (443 if url.scheme == "https" else 80), networks)
+    address = await reachable_address(url.host, url.port or (443 if url.scheme == "https" else 80), networks, _UNLESS)
     host = f"[{address}]" if ":" in address else address
     headers = {"Host": url.netloc.decode("ascii").rpartition("@")[2]}
     return client.build_request("GET", url.copy_with(host=host), headers=headers, extensions={"sni_hostname": url.host})
