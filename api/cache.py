@@ -19,6 +19,7 @@ from typing import Literal
 import orjson
 from graphql import OperationType
 
+from ..errors import CairnError
 from ..graph.answers import PLAIN_ANSWERS, Answers
 from ..graph.keyring import Keyring
 from ..graph.tags import Collected, collecting
@@ -86,7 +87,7 @@ class QueryCache:
 
     async def answer(self, key: str, compute: Callable[[], Awaitable[Answer]], tenant: str = "") -> Served:
         """The kept answer under `key`, or the one that `compute` makes, which is kept if it may be. Raises what `compute` raises."""
-        answers = PLAIN_ANSWERS if self._keyring is None else await self._keyring.answers(tenant)
+        answers = await self._kept_with(tenant)
         if answers is None:
             return Served(await compute(), "miss")
         found = await self._epochs.lookup(key)
@@ -99,6 +100,13 @@ class QueryCache:
         if not isinstance(found, Missing):
             return Served(await compute(), "miss")
         return Served(await self._lead(key, found, compute, answers), "miss")
+
+    async def _kept_with(self, tenant: str) -> Answers | None:
+        """What the tenant's answers are kept with; None when none can be kept or read now."""
+        try:
+            return PLAIN_ANSWERS if self._keyring is None else await self._keyring.answers(tenant)
+        except CairnError:  # the operation itself will say what is wrong
+            return None
 
     async def _lead(self, key: str, since: Missing, compute: Callable[[], Awaitable[Answer]], answers: Answers) -> Answer:
         flight = None if key in self._flights else asyncio.Event()

@@ -84,7 +84,7 @@ async def open_services(settings: Settings, report: Report = silent) -> AsyncGen
         if settings.neo4j_uri is not None:
             await database.ping(f"CAIRN_NEO4J_URI is {settings.neo4j_uri}")
         await refuse_incomplete(database)
-        database.keyring = Keyring(database, master_key(settings), sealing=settings.encryption)
+        database.keyring = Keyring(database, master_key(settings), sealing=settings.encryption, patience=settings.request_timeout / 3)
         report(Progress("Bringing the schema up to date"))
         await migrate(database)
         name = await graph_name(database)

@@ -121,10 +121,14 @@ class Held:
 
 
 class Keyring:
-    """The keys of one process. `sealing`: whether new tenants seal their values. Opened for a `Database` by `attach`."""
+    """The keys of one process. `sealing`: whether new tenants seal their values.
 
-    def __init__(self, database: Database, master: MasterKey, *, sealing: bool = True) -> None:
+    A look at a tenant's keys ends after `patience` seconds with Unavailable, so that a connection that died silently keeps nobody waiting.
+    """
+
+    def __init__(self, database: Database, master: MasterKey, *, sealing: bool = True, patience: float = 10.0) -> None:
         self.sealing = sealing
+        self._patience = patience
         self._database = database
         self.master = master
         self._tenants: OrderedDict[str, _Tenant] = OrderedDict()
@@ -197,7 +201,7 @@ class Keyring:
         if known is not None and _now() - known.looked < _LOOK:
             return known
         looked = _now()
-        rows = await self._database.read_stored(_CYPHER["keyring_tenant"], {"tenant": tenant})
+        rows = await self._look("keyring_tenant", {"tenant": tenant})
         if not rows:
             return _Tenant(looked, 0, sealing=False, keyed=False)
         row = rows[0]
@@ -207,6 +211,13 @@ class Keyring:
         if known is not None:
             self.forget(tenant)
         return await self._keep(tenant, looked, row)
+
+    async def _look(self, statement: str, parameters: Row) -> list[Row]:
+        try:
+            async with asyncio.timeout(self._patience):
+                return await self._database.read_stored(_CYPHER[statement], parameters)
+        except TimeoutError:
+            raise Unavailable("the graph database does not answer; try again in a moment") from None
 
     async def _keep(self, tenant: str, looked: float, row: Row) -> _Tenant:
         found = _Tenant(looked, row["version"], row["sealing"], row["keyed"])
@@ -308,7 +319,7 @@ class Keyring:
         return {id: self._keys[id] for id in ids if id in self._keys}
 
     async def _read(self, ids: Sequence[str]) -> None:
-        for row in await self._database.read_stored(_CYPHER["keyring_keys"], {"ids": list(ids)}):
+        for row in await self._look("keyring_keys", {"ids": list(ids)}):
             id, tenant = row["id"], row["tenant"]
             if row["wrapped"] is None:
                 self._keys[id] = Sealed(b"", DataKey(tenant, id, _NO_CIPHER), destroyed=True)
