@@ -85,5 +85,5 @@ async def attacked(prepared: Prepared) -> AsyncIterator[Target]:
     listening = await asyncio.start_server(serve, "127.0.0.1", 0)
     async with listening, httpx.AsyncClient(base_url=prepared.url, timeout=60, limits=httpx.Limits(max_connections=50)) as http:
         evil = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
-        secrets = [key.rpartition("_")[2] for name, key in prepared.keys.items() if key.startswith("cairn_")]
+        secrets = [key.split("_", 2)[2] for name, key in prepared.keys.items() if key.startswith("cairn_")]
         yield Target(prepared.url, http, prepared.keys, Path(prepared.files), Path(prepared.outside), evil, secrets, "".join(PAYLOADS))
