@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -59,6 +60,18 @@ def write_private(file: Path, text: str) -> None:
             os.fsync(folder)
         finally:
             os.close(folder)
+
+
+def create_private(file: Path, text: str) -> None:
+    """Writes `text` with mode 0600 unless there is such a file already; of two processes that do so at once, one wins for both."""
+    fresh = file.with_name(f"{file.name}.{secrets.token_hex(8)}")
+    write_private(fresh, text)
+    try:
+        os.link(fresh, file)
+    except FileExistsError:
+        pass
+    finally:
+        fresh.unlink()
 
 
 def _process(owner: Path) -> str:

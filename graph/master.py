@@ -15,7 +15,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from ..errors import Unavailable
-from .data_dir import write_private
+from .data_dir import create_private, write_private
 from .sealing import KEY_BYTES
 
 _NONCE = 12
@@ -95,7 +95,8 @@ def open_master_key(file: Path) -> FileMasterKey:
     """
     try:
         if not file.exists():
-            _create(file)
+            file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            create_private(file, _text([secrets.token_bytes(KEY_BYTES)]))
         if os.name == "posix" and file.stat().st_mode & 0o077:
             raise Unavailable(f"{file} can be read by other users of this machine; take that away with chmod 600")
         return FileMasterKey(file, _read(file))
@@ -132,16 +133,8 @@ def _read(file: Path) -> list[bytes]:
 
 
 def _write(file: Path, keys: Sequence[bytes]) -> None:
-    write_private(file, "".join(base64.b64encode(key).decode("ascii") + "\n" for key in keys))
+    write_private(file, _text(keys))
 
 
-def _create(file: Path) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    fresh = file.with_name(f"{file.name}.{secrets.token_hex(8)}")
-    _write(fresh, [secrets.token_bytes(KEY_BYTES)])
-    try:
-        os.link(fresh, file)
-    except FileExistsError:
-        pass
-    finally:
-        fresh.unlink()
+def _text(keys: Sequence[bytes]) -> str:
+    return "".join(base64.b64encode(key).decode("ascii") + "\n" for key in keys)

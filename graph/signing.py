@@ -9,7 +9,6 @@ import base64
 import binascii
 import os
 import re
-import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -19,7 +18,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from ..errors import BadInput, Unavailable
-from .data_dir import write_private
+from .data_dir import create_private
 
 _ED25519, _COSIGNATURE = b"\x01", b"\x04"
 _KEY_BYTES = 32
@@ -79,7 +78,8 @@ def open_signer(file: Path) -> Signer:
     """
     try:
         if not file.exists():
-            _create(file)
+            seed = Ed25519PrivateKey.generate().private_bytes_raw()
+            create_private(file, base64.b64encode(seed).decode("ascii") + "\n")
         if os.name == "posix" and file.stat().st_mode & 0o007:
             raise Unavailable(f"{file} can be read by every user of this machine; take that away with chmod 600")
         seed = base64.b64decode(file.read_text("ascii").strip(), validate=True)
@@ -88,18 +88,6 @@ def open_signer(file: Path) -> Signer:
         raise Unavailable(f"the ledger's key {file} can't be used: {error.strerror}") from error
     except ValueError:
         raise Unavailable(f"{file} does not hold an Ed25519 key; restore it from a backup") from None
-
-
-def _create(file: Path) -> None:
-    seed = Ed25519PrivateKey.generate().private_bytes_raw()
-    fresh = file.with_name(f"{file.name}.{secrets.token_hex(8)}")
-    write_private(fresh, base64.b64encode(seed).decode("ascii") + "\n")
-    try:
-        os.link(fresh, file)
-    except FileExistsError:
-        pass
-    finally:
-        fresh.unlink()
 
 
 def _line(name: str, signature: bytes) -> str:
