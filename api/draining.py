@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -45,14 +45,10 @@ def drained(draining: Draining, seconds: float) -> Generator[None]:
             return
         draining.begun = True
         log.info("leaving: answering for %g s more, while /readyz says 503", seconds)
-        loop.call_soon_threadsafe(loop.call_later, seconds, _end, before, number)
+        loop.call_soon_threadsafe(loop.call_later, seconds, before, number, None)
 
     signal.signal(signal.SIGTERM, begin)
     try:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
-
-
-def _end(handler: Callable[[int, FrameType | None], object], number: int) -> None:
-    handler(number, None)

@@ -18,6 +18,6 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{ ternary "HTTP" "HTTPS" (empty .Values.tls.secret) }}
 {{- end -}}
 
-{{- define "cairn.p95" -}}
-histogram_quantile(0.95, sum by (le) (rate(cairn_http_request_seconds_bucket{namespace="{{ .Release.Namespace }}"}[1m])))
+{{- define "cairn.image" -}}
+{{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}
 {{- end -}}
