@@ -143,6 +143,18 @@ class Settings(BaseSettings):
     )
 
     cache_ttl: float = Field(default=300.0, gt=0, description="Seconds after which a cached answer is dropped even when nothing changed.")
+    prefetch: bool = Field(
+        default=True, description="Whether what agents will probably ask for next is computed ahead, with their permissions, in idle time."
+    )
+    prefetch_precision: float = Field(
+        default=0.6, ge=0.1, le=0.95, description="How much of what is computed ahead must be asked for; where it is less, nothing is."
+    )
+    prefetch_concurrency: int = Field(
+        default=4, gt=0, description="Requests and prefetches of one process together, up to which prefetches are begun."
+    )
+    prefetch_rate: float = Field(
+        default=50_000, gt=0, description="Cost that one process may spend a second on prefetches, a session a quarter of it."
+    )
     oidc: tuple[Provider, ...] = Field(
         default=(),
         description="OpenID Connect providers whose tokens are taken beside API keys (JSON list of objects).",

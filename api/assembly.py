@@ -18,6 +18,7 @@ from strawberry.printer import print_schema
 
 from .. import __version__
 from ..graph.keyring import Keyring
+from ..learning.anticipation import Anticipations
 from ..settings import Settings
 from .authentication import Gate
 from .cache import QueryCache
@@ -29,6 +30,7 @@ from .health import Check, Readiness, healthz
 from .limits import Limits
 from .metrics import Metrics
 from .overload import Overload
+from .prefetching import Prefetching
 from .rates import Rates
 from .stream_counts import Streams
 from .subscriptions import WebSockets
@@ -42,6 +44,7 @@ class Parts:
     """What the app is made of. `shareable`: root fields whose answers principals with equal permissions may share.
 
     `needed` and `wanted` are the checks of `/readyz`: it is ready while the needed ones pass. `silent` is the executor's.
+    With `anticipations`, what callers will probably ask for next is computed ahead.
     """
 
     schema: strawberry.Schema
@@ -55,6 +58,7 @@ class Parts:
     needed: Mapping[str, Check] = field(default_factory=dict[str, Check])
     wanted: Mapping[str, Check] = field(default_factory=dict[str, Check])
     silent: Callable[[float], bool] | None = None
+    anticipations: Anticipations | None = None
     routes: Sequence[BaseRoute] = ()
 
 
@@ -76,7 +80,10 @@ def assemble(parts: Parts) -> Starlette:
     cache = parts.epochs and QueryCache(parts.epochs, schema_version(parts.schema), settings.cache_ttl, parts.shareable, parts.keyring)
     metrics = Metrics()
     page = (_STATIC / "graphiql.html").read_bytes() if settings.shows_graphiql else None
-    http = GraphQLHTTP(executor, gate, cache, streams, settings, page)
+    prefetching = Prefetching(executor, cache, parts.anticipations, settings) if cache and parts.anticipations else None
+    if prefetching is not None and parts.anticipations is not None:
+        metrics.watch(parts.anticipations)
+    http = GraphQLHTTP(executor, gate, cache, streams, settings, page, prefetching)
     return Starlette(
         routes=[
             Route("/graphql", http),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from time import perf_counter
@@ -29,6 +29,9 @@ from .trusted import TrustedDocuments
 
 MakeContext = Callable[[Access, str], object]
 """Makes what resolvers get as `info.context`, from the caller's permissions and the request's id."""
+
+Spend = Callable[[float], Awaitable[float | None]]
+"""Pays a cost, and tells how much is left (None: no limit). Raises RateLimited."""
 
 WRITING = 10
 """What a mutation costs times as much as a query that returns as many objects, for the rate."""
@@ -127,9 +130,9 @@ class Executor:
         if access is not None:
             self._refusals.note(principal_name(access.tenant, access.principal), perf_counter() - began)
 
-    async def execute(self, plan: Plan, access: Access, request: str) -> Answer:
-        """Run a query or mutation. Never raises: whatever goes wrong is in the answer."""
-        return answer(await self._result(plan, access, request))
+    async def execute(self, plan: Plan, access: Access, request: str, spend: Spend | None = None) -> Answer:
+        """Run a query or mutation. Never raises: whatever goes wrong is in the answer. `spend` pays for it instead of the caller."""
+        return answer(await self._result(plan, access, request, spend))
 
     async def stream(self, plan: Plan, access: Access, request: str) -> AsyncGenerator[ExecutionResult]:
         """The results of any operation as they come: one of a query or mutation, one an event of a subscription."""
@@ -146,10 +149,10 @@ class Executor:
             async for result in cast("AsyncIterator[ExecutionResult]", results):
                 yield _presented(result, request, plan, charge)
 
-    async def _result(self, plan: Plan, access: Access, request: str) -> ExecutionResult:
+    async def _result(self, plan: Plan, access: Access, request: str, spend: Spend | None = None) -> ExecutionResult:
         limit = asyncio.timeout(self._timeout)
         try:
-            charge = await self._charge(plan, access)
+            charge = await self._charge(plan, access, spend)
             with deadline(self._timeout):
                 async with limit:
                     result = await self._schema.execute(**self._arguments(plan, access, request))
@@ -161,7 +164,7 @@ class Executor:
         except Exception as error:  # noqa: BLE001 -- it is logged, with the request's id
             return refusal([unexpected(error)], request)
 
-    async def _charge(self, plan: Plan, access: Access) -> _Charge:
+    async def _charge(self, plan: Plan, access: Access, spend: Spend | None = None) -> _Charge:
         """Make the caller pay for what it asks. Raises Refused for an invalid operation, and when the caller must wait."""
         began = perf_counter()
         try:
@@ -170,6 +173,8 @@ class Executor:
             self._note(access, began)
             raise
         weight = WRITING if plan.operation.kind is OperationType.MUTATION else 1
+        if spend is not None:
+            return _Charge(cost, await spend(cost * weight + plan.reading))
         try:
             return _Charge(cost, await self.rates.spend(access.tenant, access.principal, cost * weight + plan.reading))
         except RateLimited as error:

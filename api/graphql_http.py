@@ -19,6 +19,7 @@ from .errors import STATUS, Refused, wrap
 from .execution import Answer, Executor, Plan, answer, refusal
 from .negotiation import Form, choose, is_json, names
 from .parameters import Parameters, from_body, from_url
+from .prefetching import Prefetching
 from .refusals import address_name
 from .request_ids import request_id
 from .server_sent_events import EventStreams
@@ -26,6 +27,7 @@ from .stream_counts import Streams
 
 Headers = list[tuple[bytes, bytes]]
 _TOO_MANY = 429
+_LONGEST_SESSION = 100
 _ALWAYS: Headers = [(b"cache-control", b"private, no-store"), (b"vary", b"Authorization, Accept")]
 
 
@@ -53,11 +55,19 @@ class GraphQLHTTP:
     """The endpoint, an ASGI application. `page` is the HTML for browsers; None: they get no page."""
 
     def __init__(
-        self, executor: Executor, gate: Gate, cache: QueryCache | None, streams: Streams, settings: Settings, page: bytes | None
+        self,
+        executor: Executor,
+        gate: Gate,
+        cache: QueryCache | None,
+        streams: Streams,
+        settings: Settings,
+        page: bytes | None,
+        prefetching: Prefetching | None = None,
     ) -> None:
         self._executor = executor
         self._gate = gate
         self._cache = cache
+        self._prefetching = prefetching
         self._open = streams
         self._events = EventStreams(executor, gate)
         self._page = page
@@ -85,7 +95,7 @@ class GraphQLHTTP:
                 if self._streams(plan, form, headers):
                     await self._stream(plan, caller, bearer(headers.get("authorization")), request, receive, send)
                     return
-                reply = self._reply(plan, await self._serve(plan, caller, request), form)
+                reply = self._reply(plan, await self._watched(plan, caller, request, headers.get("x-cairn-session", "")), form)
         except Refused as refused:
             reply = self._reply(None, Served(answer(refusal(refused.errors, request)), "miss"), _json(form))
         except Problem as problem:
@@ -143,11 +153,22 @@ class GraphQLHTTP:
         except BadInput as error:
             raise Problem(400, error) from error
 
-    async def _serve(self, plan: Plan, caller: Caller, request: str) -> Served:
+    async def _watched(self, plan: Plan, caller: Caller, request: str, session: str) -> Served:
+        key = self._cache.key(plan, caller) if self._cache is not None else None
+        if self._prefetching is None:
+            return await self._serve(plan, caller, request, key)
+        session, served = session[:_LONGEST_SESSION], None
+        self._prefetching.arrived(caller, session, key)
+        try:
+            served = await self._serve(plan, caller, request, key)
+            return served
+        finally:
+            self._prefetching.answered(caller, session, plan, served, key)
+
+    async def _serve(self, plan: Plan, caller: Caller, request: str, key: str | None) -> Served:
         async def compute() -> Answer:
             return await self._executor.execute(plan, caller.access, request)
 
-        key = self._cache.key(plan, caller) if self._cache is not None else None
         if self._cache is None or key is None:
             return Served(await compute(), "miss")
         try:  # what the cache has costs 1 as well, or Redis could be asked without end

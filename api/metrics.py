@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cache
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client.registry import Collector
 from starlette.requests import Request
 from starlette.responses import Response
+
+from ..learning.anticipation import Anticipations
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
@@ -40,6 +45,32 @@ class Metrics:
         if level is not None:
             self._queries(level).inc()
 
+    def watch(self, anticipations: Anticipations) -> None:
+        """Tell what became of prefetches too, of all tenants together."""
+        self._registry.register(_Prefetches(anticipations))
+
     async def page(self, request: Request) -> Response:  # noqa: ARG002 -- an endpoint
         """The endpoint, in Prometheus' text format."""
         return Response(generate_latest(self._registry), headers={"content-type": CONTENT_TYPE_LATEST})
+
+
+class _Prefetches(Collector):
+    """The accounts of all models, added up when they are asked for."""
+
+    def __init__(self, anticipations: Anticipations) -> None:
+        self._anticipations = anticipations
+
+    def collect(self) -> Iterator[Metric]:
+        models = self._anticipations.all().values()
+        done = CounterMetricFamily("cairn_prefetches", "Prefetches by what became of them.", labels=["outcome"])
+        for outcome in ("issued", "used", "wasted"):
+            done.add_metric([outcome], sum(getattr(model.account, outcome) for model in models))
+        yield done
+        seconds = CounterMetricFamily("cairn_prefetch_seconds", "Seconds that prefetches took.", labels=["use"])
+        seconds.add_metric(["all"], sum(model.account.spent for model in models))
+        seconds.add_metric(["wasted"], sum(model.account.spent_in_vain for model in models))
+        yield seconds
+        misses = sum(model.account.misses for model in models)
+        yield CounterMetricFamily("cairn_prefetch_misses", "Queries that had to be computed while their agent waited.", value=misses)
+        on = sum(model.bar is not None for model in models)
+        yield GaugeMetricFamily("cairn_prefetch_models_on", "Tenants whose model predicts well enough for prefetching.", value=on)

@@ -29,6 +29,7 @@ from ..graph.writer import Writer, open_writer
 from ..importers.jobs import ImportJobs
 from ..importers.linking import Linker
 from ..importers.relinking import Relinker
+from ..learning.anticipation import Anticipations
 from ..learning.catalogue import Catalogue
 from ..learning.consolidator import Consolidator
 from ..learning.embedders import Embedders
@@ -148,6 +149,7 @@ async def _open(
         notary=notary,
         anchors=anchors,
         communities=_communities(stack, database, writer, settings),
+        anticipations=_anticipate(stack, settings),
     )
     return Cairn(services, Credentials(authenticator, _vouching(stack, settings, database, writer)), epochs, rates, first_key)
 
@@ -227,6 +229,15 @@ def _communities(stack: AsyncExitStack, database: Database, writer: Writer, sett
     stack.push_async_callback(communities.close)
     _in_background(stack, communities.work(), "cairn-communities")
     return communities
+
+
+def _anticipate(stack: AsyncExitStack, settings: Settings) -> Anticipations | None:
+    """The models of what agents ask for next; None when nothing is to be computed ahead."""
+    if not settings.prefetch:
+        return None
+    anticipations = Anticipations(settings.prefetch_precision)
+    stack.push_async_callback(anticipations.close)
+    return anticipations
 
 
 def _consolidate(stack: AsyncExitStack, settings: Settings, database: Database, writer: Writer) -> Consolidator:

@@ -1,14 +1,16 @@
 """How well the next operation is predicted: the predictor beside an order-2 Markov model with back-off, both learning online.
 
 Accuracy counts after the first half of the sessions; a person's turn is context and is never predicted. Without a TRACE, sessions on a
-made-up link graph are played.
+made-up link graph are taken. With --play the sessions are also played against a real Cairn, each by an agent of its own whose answers
+nobody shares, with and without prefetching, and so is the control, the same operations in random order.
 
-Run: python -m benchmarks.prefetch [TRACE ...]
+Run: python -m benchmarks.prefetch [TRACE ...] [--play] [--think 0.05] [--at-once 4] [--sessions 120]
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import sys
 from pathlib import Path
 from time import perf_counter
@@ -16,7 +18,8 @@ from time import perf_counter
 from cairn.learning.operations import Session, written
 from cairn.learning.prefetch import Predictor
 
-from ._traces import TURN, Markov, Trace, operation, read, wander
+from ._playing import compare
+from ._traces import TURN, Markov, Trace, operation, read, shuffled, wander
 
 TOP = 3
 WANTED = 8.0
@@ -78,9 +81,17 @@ def main() -> int:
     """Play every trace."""
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("traces", nargs="*", type=Path)
+    arguments.add_argument("--play", action="store_true", help="play the sessions against a real Cairn too, with and without prefetching")
+    arguments.add_argument("--think", type=float, default=0.05, help="seconds between an agent's operations")
+    arguments.add_argument("--at-once", type=int, default=4, help="sessions at the same time")
+    arguments.add_argument("--sessions", type=int, default=120, help="how many sessions are played")
     chosen = arguments.parse_args()
     traces = [read(path) for path in chosen.traces] or [wander()]
     good = [accuracy(trace) for trace in traces]
+    if chosen.play:
+        for trace in traces:
+            asyncio.run(compare(trace, chosen.think, chosen.at_once, chosen.sessions))
+            asyncio.run(compare(shuffled(trace), chosen.think, chosen.at_once, chosen.sessions))
     return 0 if all(good) else 1
 
 

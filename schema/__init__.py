@@ -19,6 +19,7 @@ from .ledger import LedgerMutation, LedgerQuery
 from .memories import MemoryMutation, MemoryQuery, MemorySubscription
 from .models import ModelMutation, ModelQuery
 from .policies import PolicyMutation, PolicyQuery
+from .prefetching import PrefetchingQuery
 from .prompts import ContextQuery
 from .recall import RecallMutation, RecallQuery
 from .scalars import CONFIG
@@ -43,6 +44,7 @@ class Query(
     EmbeddingQuery,
     ConsolidationQuery,
     EncryptionQuery,
+    PrefetchingQuery,
 ):
     """Everything that can be read."""
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ..graph.notary import Notary
     from ..importers.jobs import ImportJobs
     from ..importers.linking import Linker
+    from ..learning.anticipation import Anticipations
     from ..learning.consolidator import Consolidator
     from ..learning.embedders import Embedders
     from ..learning.learner import Learner
@@ -55,6 +56,7 @@ class Services:
     notary: Notary
     anchors: Mapping[str, Anchor]
     communities: Communities
+    anticipations: Anticipations | None = None
 
 
 @dataclass(slots=True)

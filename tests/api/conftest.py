@@ -26,6 +26,7 @@ from cairn.graph.access import Access, Identity
 from cairn.graph.changes import Event
 from cairn.graph.servers import Servers
 from cairn.graph.tags import collect
+from cairn.learning.anticipation import Anticipations
 from cairn.settings import Settings
 
 _FAILURES: dict[str, CairnError] = {
@@ -257,6 +258,7 @@ async def make_toy(redis_url: str, tenant: str) -> AsyncIterator[MakeToy]:
             staleness: float = 0.01,
             rates: Rates | None = None,
             refusals: Refusals | None = None,
+            anticipations: Anticipations | None = None,
             **settings: Any,
         ) -> Toy:
             space = namespace or uuid4().hex
@@ -272,6 +274,7 @@ async def make_toy(redis_url: str, tenant: str) -> AsyncIterator[MakeToy]:
                     settings=Settings(**settings),
                     epochs=epochs,
                     shareable=shareable,
+                    anticipations=anticipations,
                     wanted={"redis": epochs.ping},
                 )
             )
