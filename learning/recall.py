@@ -28,6 +28,8 @@ from .embedders import Embedders
 from .features import Asked, Measured, measure
 from .forms import form
 from .ranking import Model, Reason, distinct, order, ranker, reasons
+from .senses import Meant
+from .surroundings import surround
 from .words import Vector
 
 MAX_LIMIT = 100
@@ -123,21 +125,23 @@ async def rank(database: Database, embedders: Embedders, access: Access, request
     """Every candidate, ranked by `model`, or by the one that ranks for the tenant."""
     index = await index_of(database, access.tenant)
     question = await _question(embedders, request, index)
+    meant = await _meant(embedders, request.query, question)
     breadth = max(BREADTH, 2 * request.limit)
     there = await search(database, access, question, breadth)
     found, model = there.candidates, model or ranker(there.model)
     goals = await _goals(embedders, request, there.goals)
-    words = Asked(request.query, form(request.query, now()), request.session, now(), index, goals)
+    words = Asked(request.query, form(request.query, now()), request.session, now(), index, goals, meant)
     measured = measure(words, found)
-    scores = model.scores(measured.values)
-    places = order(found, scores)
     if any(one.heading for one in found):
+        scores = model.scores(measured.values)
+        places = order(found, scores)
         more = await candidates(database, access, replace(question, headings=steps(found, places, measured.terms)), breadth)
         first, theirs = [found[at] for at in places[:FIRST]], [float(scores[at]) for at in places[:FIRST]]
         found = sorted({one.id: one for one in (*more, *found)}.values(), key=lambda one: one.id)
         measured = measure(words, found, bridge(found, first, theirs, measured.terms))
-        scores = model.scores(measured.values)
-        places = order(found, scores)
+    measured = surround(found, measured)
+    scores = model.scores(measured.values)
+    places = order(found, scores)
     return Ranked(found, measured, model, scores, places)
 
 
@@ -156,6 +160,13 @@ async def _question(embedders: Embedders, request: RecallRequest, index: Index) 
         after=request.after,
         before=request.before,
     )
+
+
+async def _meant(embedders: Embedders, query: str, question: Question) -> Meant:
+    """What a question's words mean, and its own direction where vectors of another embedder serve."""
+    senses = await embedders.senses()
+    comparable = question.embedder == embedders.local.name
+    return Meant(senses.of(query), comparable, question.embedding or ())
 
 
 async def _goals(embedders: Embedders, request: RecallRequest, own: Sequence[str]) -> tuple[tuple[float, ...], ...]:
