@@ -46,6 +46,15 @@ class Meant:
     comparable: bool = False
     direction: tuple[float, ...] = ()
 
+    def like(self, most: int) -> list[tuple[str, float]]:
+        """Terms that stand for one of the question's and are none of them, with how well; at most so many, the best."""
+        found: dict[str, float] = {}
+        for sense in self.words.values():
+            for term, nearness in zip(sense.terms, sense.nearness, strict=True):
+                if term not in self.words:
+                    found[term] = max(nearness, found.get(term, 0.0))
+        return sorted(found.items(), key=lambda one: (-one[1], one[0]))[: max(0, most)]
+
     def pointing(self, terms: Sequence[str], weights: Vector) -> NDArray[np.float32]:
         """Where the question points when its terms count by `weights`."""
         known = [at for at, term in enumerate(terms) if term in self.words]

@@ -25,6 +25,16 @@ def test_a_word_stands_for_words_like_it(senses: Senses) -> None:
     assert "boat" not in near
 
 
+def test_what_stands_for_a_question_is_no_word_of_it(senses: Senses) -> None:
+    like = Meant(senses.of("Which artist is painting?")).like(3)
+    terms = [term for term, _ in like]
+    assert len(terms) == 3
+    assert "paint" not in terms
+    assert "artist" not in terms
+    assert [weight for _, weight in like] == sorted((weight for _, weight in like), reverse=True)
+    assert Meant(senses.of("painting")).like(-1) == []
+
+
 def test_words_are_those_of_the_question_that_say_something() -> None:
     assert spelled("What did the PAINTERS paint?") == {"painter": "painters", "paint": "paint"}
     assert set(spelled("海鸥吃鱼")) >= {"海鸥", "鱼"}
