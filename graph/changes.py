@@ -20,7 +20,10 @@ MAX_IDEMPOTENCY_KEY = 200
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One statement over rows. The statement unwinds `$rows` and returns `row.i AS i` with whatever the change needs to settle."""
+    """One statement over rows. The statement unwinds `$rows` and returns `row.i AS i` with whatever the change needs to settle.
+
+    One that many callers run returns these as maps in one list, `rows`: a record costs this process more than all that is in it.
+    """
 
     statement: Statement
     rows: tuple[Row, ...]

@@ -33,7 +33,7 @@ RETURN k.id AS id, k.tenant AS tenant, k.parent AS parent, k.wrapped AS wrapped;
 // keyring_hold: holds keys that values of this transaction were sealed with, so that none is destroyed meanwhile
 UNWIND $rows AS row
 MATCH (k:SubjectKey {id: row.id})
-SET k.heldAt = row.at
+SET k.heldAt = datetime()
 WITH row, k
 WHERE k.wrapped IS NOT NULL
-RETURN row.i AS i;
+RETURN collect({i: row.i}) AS rows;

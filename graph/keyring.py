@@ -111,8 +111,7 @@ class Held:
     @property
     def step(self) -> Step:
         """Holds the keys, so that none is destroyed before the commit."""
-        at = now()
-        return Step(_CYPHER["keyring_hold"], tuple({"id": id, "at": at} for id in sorted(self.ids)))
+        return Step(_CYPHER["keyring_hold"], tuple({"id": id} for id in sorted(self.ids)))
 
     def check(self, results: Results) -> None:
         """Raise Conflict when a key was destroyed before, by the results of a change whose last step this is."""

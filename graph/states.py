@@ -13,7 +13,7 @@ from . import tags
 from .access import Access
 from .changes import Change, Entry, Event, Results, Settled, Step, canonical, content_hash, idempotency
 from .database import Database, Row
-from .instants import check_instant, now, stamp, utc
+from .instants import check_instant, micros, now, stamp, utc
 from .keyring import Held, agent_subject, sealer_for
 from .names import agent_scope, check_id, check_name, key
 from .pages import Page, check_first, decode, encode, page
@@ -90,7 +90,7 @@ async def set_state(
         "expected": expected_version,
         "value": sealed,
         "hash": digest,
-        "at": now(),
+        "at": micros(now()),
         "by": access.principal,
     }
 
