@@ -155,6 +155,15 @@ class Settings(BaseSettings):
         description="Seconds for which a replica may use the rules it has before asking Neo4j whether they changed.",
     )
     request_timeout: float = Field(default=30.0, gt=0, description="Seconds a GraphQL request may take.")
+    drain: float = Field(
+        default=0.0,
+        ge=0,
+        le=300,
+        description="Seconds after SIGTERM for which requests are still taken while /readyz says 503, so that a balancer turns away.",
+    )
+    operator: bool = Field(
+        default=True, description="Whether who owns the data directory is an administrator, by a key of the principal `operator` in it."
+    )
     max_requests: int = Field(default=256, gt=0, description="HTTP requests that one process answers at a time.")
     max_waiting: int = Field(
         default=1_024, ge=0, description="HTTP requests that wait for their turn; more are told to come again (503, Retry-After)."
@@ -222,6 +231,9 @@ class Settings(BaseSettings):
         default=86_400.0, ge=86_400, description="Seconds for which idempotency keys are remembered, a day at least."
     )
 
+    ledger_key_file: Path | None = Field(
+        default=None, description="The file with the key that signs the ledgers; `ledger.key` in the data directory when unset."
+    )
     ledger_keys: tuple[str, ...] = Field(
         default=(),
         description="Public keys (JSON list) whose checkpoints are taken as well: of replicas with a key of their own, of earlier keys.",

@@ -13,14 +13,15 @@ from ..schema.context import Context
 from ..settings import Settings
 from .assembly import Parts, assemble
 from .authentication import Gate
+from .draining import Draining, drained
 from .rates import Rate
 from .refusals import Refusals
 from .services import Cairn, open_services
 from .streams import stream_routes
 
 
-def create_app(cairn: Cairn) -> Starlette:
-    """The app of one open Cairn."""
+def create_app(cairn: Cairn, draining: Draining | None = None) -> Starlette:
+    """The app of one open Cairn. `draining` says when it is about to end."""
     services = cairn.services
 
     def make_context(access: Access, request: str) -> Context:
@@ -38,7 +39,7 @@ def create_app(cairn: Cairn) -> Starlette:
             keyring=cairn.services.database.keyring,
             rates=cairn.rates,
             shareable=SHAREABLE,
-            needed={"neo4j": services.database.ping},
+            needed={"neo4j": services.database.ping, **({} if draining is None else {"serving": draining.check})},
             wanted={"redis": cairn.epochs.ping},
             silent=services.database.silent,
             routes=stream_routes(services, gate),
@@ -52,8 +53,10 @@ def from_environment() -> Starlette:
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncGenerator[None]:
+        draining = Draining()
         async with open_services(settings) as cairn:
-            app.mount("/", create_app(cairn))
-            yield
+            app.mount("/", create_app(cairn, draining))
+            with drained(draining, settings.drain):
+                yield
 
     return Starlette(lifespan=lifespan)

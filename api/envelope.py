@@ -58,7 +58,8 @@ class Envelope:
             with self._metrics.websockets.track_inprogress():
                 await self._app(scope, receive, send)
         elif scope["type"] == "http":
-            await self._http(scope, receive, send)
+            with self._metrics.in_flight.track_inprogress():
+                await self._http(scope, receive, send)
         else:
             await self._app(scope, receive, send)
 

@@ -30,6 +30,7 @@ class Metrics:
 
         self._requests, self._queries = requests_of, queries_of
         self._seconds = Histogram("cairn_http_request_seconds", "How long HTTP requests took.", buckets=_SECONDS, registry=self._registry)
+        self.in_flight = Gauge("cairn_http_requests_in_flight", "HTTP requests that are being answered.", registry=self._registry)
         self.websockets = Gauge("cairn_websockets", "Open WebSocket connections.", registry=self._registry)
 
     def count(self, status: int, level: str | None, seconds: float) -> None:

@@ -23,6 +23,7 @@ from ..graph.tls import Certificate, Reloading
 from ..settings import Settings
 from . import protocols
 from .app import create_app
+from .draining import Draining, drained
 from .presence import announce, withdraw
 from .production import require_production
 from .services import Cairn, open_services
@@ -138,7 +139,8 @@ async def serving(settings: Settings, report: Report = silent) -> AsyncGenerator
     listening = bind(settings)
     try:
         async with open_services(settings, report) as cairn:
-            web = QuietServer(server(create_app(cairn), settings))
+            draining = Draining()
+            web = QuietServer(server(create_app(cairn, draining), settings))
             ended = asyncio.Event()
             task = asyncio.create_task(web.serve([listening]), name="cairn-web")
             task.add_done_callback(lambda _: ended.set())
@@ -147,7 +149,8 @@ async def serving(settings: Settings, report: Report = silent) -> AsyncGenerator
             url = address(listening, settings)
             announce(settings.data_dir, url, settings.tls_cert)
             try:
-                yield Serving(url, cairn, ended)
+                with drained(draining, settings.drain):
+                    yield Serving(url, cairn, ended)
             finally:
                 withdraw(settings.data_dir)
                 web.should_exit = True

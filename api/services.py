@@ -114,7 +114,8 @@ async def _open(
     authenticator = Authenticator(database, writer, settings.policy_staleness, patience)
     stack.push_async_callback(authenticator.close)
     administration = Administration(writer, accesses)
-    await _ensure_operator(settings, writer, administration, authenticator)
+    if settings.operator:
+        await _ensure_operator(settings, writer, administration, authenticator)
     catalogue = Catalogue()
     embedders = await _embed(stack, settings, catalogue, database, writer)
     _extract(stack, catalogue.extractor(settings), database, writer, accesses)
@@ -127,7 +128,8 @@ async def _open(
     await imports.recover()
     _in_background(stack, imports.keep_recovering(), "cairn-imports")
     consolidator = _consolidate(stack, settings, database, writer)
-    notary = Notary(database, open_signer(settings.data_dir / "ledger.key"), Pledges(settings.data_dir / PLEDGES))
+    signer = open_signer(settings.ledger_key_file or settings.data_dir / "ledger.key")
+    notary = Notary(database, signer, Pledges(settings.data_dir / PLEDGES))
     anchors = choose_anchors(settings)
     _sign(stack, settings, database, writer, notary, anchors)
     services = Services(
