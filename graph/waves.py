@@ -19,7 +19,6 @@ from ..errors import CairnError, Conflict, Internal
 from .changes import Change, Event, Settled
 from .database import Database, Row, run
 from .keyring import Sealer
-from .ledger import append
 from .sealing import opened
 from .statements import Statement, load
 
@@ -166,14 +165,3 @@ async def _store_answers(transaction: AsyncManagedTransaction, wave: Sequence[Ca
     ]
     if rows:
         await run(transaction, _CYPHER["requests_store"], {"rows": rows, "at": datetime.now(UTC)})
-
-
-async def append_ledger(transaction: AsyncManagedTransaction, callers: Sequence[Caller], name: str) -> None:
-    lines = [(c.change, entry) for c in callers if c.settled is not None and c.error is None for entry in c.settled.entries]
-    if not lines:
-        return
-    tenants = sorted({change.tenant for change, _ in lines})
-    (locked,) = await run(transaction, _CYPHER["heads_lock"], {"tenants": tenants, "writer": name})
-    at = datetime.now(UTC)
-    entries, moved = append(locked["heads"], lines, at)
-    await run(transaction, _CYPHER["ledger_append"], {"entries": entries, "heads": moved, "at": at})

@@ -1,9 +1,8 @@
-// batch_mark: holds a writer's mark and sets it for a batch; says whether an attempt at the same batch was committed before
+// batch_committed: whether an attempt at a batch was committed; waits, behind the writer's mark, for one that may be about to be
 MERGE (w:Writer {id: $writer})
 SET w.at = $at
-WITH w, coalesce(w.batch = $batch, false) AS committed
-SET w.batch = $batch
-RETURN committed;
+WITH w
+RETURN coalesce(w.batch = $batch, false) AS committed;
 
 // cache_generations: makes every cached answer of these tenants stale, for when Redis could not be told
 UNWIND $tenants AS tenant

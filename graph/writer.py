@@ -13,18 +13,19 @@ import secrets
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from neo4j import AsyncManagedTransaction
 
 from ..errors import Unavailable
 from .changes import Change, Event
-from .database import Database, run
+from .closing import Heads, close_batch
+from .database import Database, Row, run
+from .instants import now
 from .keyring import SHARED, index_for, sealer_for
 from .lanes import Lanes
 from .statements import load
-from .waves import Caller, Refused, append_ledger, as_cairn_error, run_wave, waves
+from .waves import Caller, Refused, as_cairn_error, run_wave, waves
 
 log = logging.getLogger("cairn.writer")
 _CYPHER = load("writer")
@@ -78,6 +79,7 @@ class Writer:
         self._patience = patience
         self._attempt = attempt
         self._lanes: Lanes[Caller] = Lanes(LANES, room=20_000)
+        self._heads = Heads()
         self._free: dict[str, list[str]] = {}
         self._closing = False
 
@@ -188,18 +190,26 @@ class Writer:
                 log.exception("a listener of the writer failed")
 
     async def _transact(self, callers: list[Caller], name: str, seconds: float, *, told: bool) -> None:
-        """Commit. When the connection breaks at the commit, the next attempt finds out, behind the lock, whether it took place."""
+        """Commit. When the connection breaks at the commit, the next attempt finds out, behind the lock, whether it took place.
+
+        Before a commit is asked for, the mark is held (`close_batch`); so a first attempt has nothing to find out.
+        """
         batch = secrets.token_hex(16)
+        moved: Sequence[Row] = ()
+        first = True
 
         async def attempt(transaction: AsyncManagedTransaction) -> None:
-            mark = {"writer": name, "batch": batch, "at": datetime.now(UTC)}
-            if (await run(transaction, _CYPHER["batch_mark"], mark))[0]["committed"]:
-                return
+            nonlocal moved, first
+            if not first:
+                mark = {"writer": name, "batch": batch, "at": now()}
+                if (await run(transaction, _CYPHER["batch_committed"], mark))[0]["committed"]:
+                    return
+            first = False
             for caller in callers:
                 caller.reset()
             for wave in waves(callers):
                 await run_wave(transaction, wave, self.database)
-            await append_ledger(transaction, callers, name)
+            moved = await close_batch(transaction, callers, self._heads, name, batch)
             if not told:
                 tenants = sorted({caller.change.tenant for caller in callers})
                 await run(transaction, _CYPHER["cache_generations"], {"tenants": tenants})
@@ -208,6 +218,7 @@ class Writer:
         while True:
             try:
                 await self.database.write(attempt, seconds)
+                self._heads.keep(moved)
                 return
             except Unavailable:
                 if asyncio.get_running_loop().time() > deadline:
