@@ -16,7 +16,7 @@ from .changes import Change, Entry, Event, Idempotency, Results, Settled, Step, 
 from .database import Database, Row
 from .duplicates import digest, mark_step
 from .instants import check_instant, now, stamp
-from .keyring import Held, Sealer, index_for, sealer_for
+from .keyring import Sealer, held_by, index_for, sealer_for
 from .locals import LOCAL, drop_entries, drop_step
 from .memories import Kind, Memory, Modality, lookup_key, stored_hash, subject_of
 from .mentions import Linked
@@ -67,7 +67,7 @@ class Protected:
 
     memory: Memory
     row: Row
-    held: Held
+    held: frozenset[str]
 
 
 def check(access: Access, new: NewMemory, at: datetime) -> Memory:
@@ -134,7 +134,7 @@ def _protected(access: Access, prepared: Prepared, index: Index, sealer: Sealer,
         "expiresAt": stamp(memory.expires_at),
         **vectors,
     }
-    return Protected(memory, row, Held.by([sealer]))
+    return Protected(memory, row, held_by([sealer]))
 
 
 def seal(sealer: Sealer, memory: Memory, index: Index) -> Row:
@@ -208,13 +208,11 @@ async def remember(
     mentions = linked or Linked(access.tenant)
     scopes = sorted({memory.scope for memory in memories})
     creates = tuple(item.row for item in protected)
-    held = Held(frozenset[str]().union(*(item.held.ids for item in protected)))
     sessions = _session_rows(access, memories)
 
     agents = {memory.agent for memory in memories}
 
     def settle(results: Results) -> Settled:
-        held.check(results)
         entries = tuple(Entry("memory.remember", f"memory:{m.scope}/{m.id}", None, m.hash) for m in memories)
         events = tuple(Event("memory", access.tenant, m.id, agent=m.agent, session=m.session) for m in memories)
         made = results[4] if mentions.steps else ()
@@ -232,12 +230,12 @@ async def remember(
             Step(_CYPHER["sessions_append"], sessions),
             *mentions.steps,
             mark_step((row["properties"] for row in creates), now()),
-            held.step,
         ),
         check=lambda rows: check_known(agents, rows),
         settle=settle,
         conflicts=frozenset({*(f"session:{row['key']}" for row in sessions), *mentions.conflicts}),
         tags=frozenset({f"{access.tenant}/memories", *(f"{access.tenant}/memories/{scope}" for scope in scopes), *mentions.tags}),
+        held=frozenset[str]().union(*(item.held for item in protected)),
         idempotency=idempotency(access.tenant, access.principal, "remember", idempotency_key, input),
     )
     return await writer.apply(change)
