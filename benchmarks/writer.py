@@ -131,7 +131,9 @@ async def measure_ledger(database: Database, callers: int, tenants: int, seconds
         await populate(logged, mine)
         await populate(plain, theirs)
         await unprotected(plain, theirs)
-        (ours, bare), p99 = await compare({"logged": ([logged] * callers, mine), "not logged": ([plain] * callers, theirs)}, seconds, rounds)
+        (ours, bare), p99 = await compare(
+            {"logged": ([logged] * callers, mine), "not logged": ([plain] * callers, theirs)}, seconds, rounds
+        )
         await plain.close()
         working.cancel()
         await asyncio.gather(working, return_exceptions=True)
