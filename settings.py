@@ -143,6 +143,11 @@ class Settings(BaseSettings):
     )
 
     cache_ttl: float = Field(default=300.0, gt=0, description="Seconds after which a cached answer is dropped even when nothing changed.")
+    cache_memory: int = Field(
+        default=64 * 1024 * 1024,
+        ge=0,
+        description="Bytes of cached answers that each process keeps in its own memory, in front of Redis; 0 for none.",
+    )
     oidc: tuple[Provider, ...] = Field(
         default=(),
         description="OpenID Connect providers whose tokens are taken beside API keys (JSON list of objects).",

@@ -24,8 +24,9 @@ from ..graph.answers import PLAIN_ANSWERS, Answers
 from ..graph.keyring import Keyring
 from ..graph.tags import Collected, collecting
 from .authentication import Caller
-from .epochs import Epochs, Missing
+from .epochs import Epochs, Found, Missing
 from .execution import Answer, Plan
+from .stored import Stored, unpack
 
 Level = Literal["l1", "l2", "miss"]
 _LARGEST = 1_000_000
@@ -87,6 +88,8 @@ class QueryCache:
 
     async def answer(self, key: str, compute: Callable[[], Awaitable[Answer]], tenant: str = "") -> Served:
         """The kept answer under `key`, or the one that `compute` makes, which is kept if it may be. Raises what `compute` raises."""
+        if (near := self._epochs.near.get(key)) is not None:
+            return Served(Answer(near.stored.body, clean=True), "l1")
         answers = await self._kept_with(tenant)
         if answers is None:
             return Served(await compute(), "miss")
@@ -95,11 +98,19 @@ class QueryCache:
         if isinstance(found, Missing) and flight is not None:
             await flight.wait()
             found = await self._epochs.lookup(key)  # not simply the other's answer: a write may have completed since it was read
-        if isinstance(found, bytes) and (body := answers.open(key, found)) is not None:
-            return Served(Answer(body, clean=True), "l2")
+        if isinstance(found, Found) and (stored := self._opened(key, found, answers)) is not None:
+            return Served(Answer(stored.body, clean=True), "l2")
         if not isinstance(found, Missing):
             return Served(await compute(), "miss")
         return Served(await self._lead(key, found, compute, answers), "miss")
+
+    def _opened(self, key: str, found: Found, answers: Answers) -> Stored | None:
+        """What was found in Redis, kept here from now on; None when it is not what was kept there."""
+        packed = answers.open(key, found.kept)
+        stored = None if packed is None else unpack(packed)
+        if stored is not None:
+            self._epochs.near.put(key, stored, found.slots, found.left, found.generation, found.epoch)
+        return stored
 
     async def _kept_with(self, tenant: str) -> Answers | None:
         """What the tenant's answers are kept with; None when none can be kept or read now."""
@@ -118,12 +129,17 @@ class QueryCache:
                 answer = await compute()
             life = self._life_of(answer, tags)
             if life >= _SHORTEST_LIFE and monotonic() - began < self._epochs.longest_read:
-                await self._epochs.store(key, since, tags, life, answers.seal(key, answer.body))
+                await self._keep(key, since, tags, Stored(answer.body, life, tags.until and tags.until.timestamp()), answers)
             return answer
         finally:
             if flight is not None:
                 del self._flights[key]
                 flight.set()
+
+    async def _keep(self, key: str, since: Missing, tags: Collected, stored: Stored, answers: Answers) -> None:
+        found = await self._epochs.store(key, since, tags, stored.life, answers.seal(key, stored.pack()))
+        if found is not None:
+            self._epochs.near.put(key, stored, found.slots, stored.life, found.generation, found.epoch)
 
     def _life_of(self, answer: Answer, tags: Collected) -> float:
         """For how long `answer` may be kept; 0 when it may not, as when no verb said what it depends on."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from ..errors import BadInput, Unauthenticated
@@ -88,13 +88,17 @@ async def open_services(settings: Settings, report: Report = silent) -> AsyncGen
         report(Progress("Bringing the schema up to date"))
         await migrate(database)
         name = await graph_name(database)
-        epochs = await stack.enter_async_context(open_epochs(running.redis_url, name, staleness=settings.policy_staleness))
+        epochs = await stack.enter_async_context(_epochs(running.redis_url, name, settings))
         events = await stack.enter_async_context(open_events(running.redis_url, name))
         rates = await stack.enter_async_context(open_rates(running.redis_url, name, settings))
         writer = await stack.enter_async_context(open_writer(database, epochs, attempt=settings.request_timeout / 2))
         first_key = await bootstrap(writer, settings.tenant)
         report(Progress("Opening"))
         yield await _open(stack, settings, database, writer, epochs, rates, events, first_key)
+
+
+def _epochs(url: str, name: str, settings: Settings) -> AbstractAsyncContextManager[Epochs]:
+    return open_epochs(url, name, staleness=settings.policy_staleness, memory=settings.cache_memory)
 
 
 async def _open(

@@ -244,7 +244,7 @@ def redis_url(servers: Servers) -> str:
 
 
 @pytest.fixture
-async def make_toy(redis_url: str, tenant: str) -> AsyncIterator[MakeToy]:
+async def make_toy(redis_url: str, tenant: str, until: Any) -> AsyncIterator[MakeToy]:
     """Makes toys that are taken down at the end. Two with the same `notes` and `namespace` are replicas."""
     async with AsyncExitStack() as stack:
 
@@ -257,11 +257,16 @@ async def make_toy(redis_url: str, tenant: str) -> AsyncIterator[MakeToy]:
             staleness: float = 0.01,
             rates: Rates | None = None,
             refusals: Refusals | None = None,
+            memory: int = 0,
+            trust: float = 5.0,
             **settings: Any,
         ) -> Toy:
             space = namespace or uuid4().hex
             board, doors = notes or Notes(), Doors(tenant)
-            epochs = await stack.enter_async_context(open_epochs(url, space, patience=patience, staleness=staleness))
+            epochs = await stack.enter_async_context(
+                open_epochs(url, space, patience=patience, staleness=staleness, memory=memory, trust=trust)
+            )
+            await until(lambda: not memory or epochs.near.trusted)
             events = await stack.enter_async_context(open_events(url, space))
             app = assemble(
                 Parts(
