@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp
 from strawberry.printer import print_schema
 
 from .. import __version__
@@ -26,6 +27,7 @@ from .epochs import Epochs
 from .execution import Executor, MakeContext
 from .graphql_http import GraphQLHTTP
 from .health import Check, Readiness, healthz
+from .hot import HotPath
 from .limits import Limits
 from .metrics import Metrics
 from .overload import Overload
@@ -58,8 +60,8 @@ class Parts:
     routes: Sequence[BaseRoute] = ()
 
 
-def assemble(parts: Parts) -> Starlette:
-    """The app: /graphql, /healthz, /readyz, /metrics, the start page, the vendored files, and the parts' own routes."""
+def assemble(parts: Parts) -> ASGIApp:
+    """The app, behind its hot path: /graphql, /healthz, /readyz, /metrics, the start page, the vendored files, and the parts' routes."""
     settings, gate = parts.settings, parts.gate
     trusted = TrustedDocuments.load(settings.trusted_documents) if settings.trusted_documents is not None else None
     executor = Executor(
@@ -77,7 +79,7 @@ def assemble(parts: Parts) -> Starlette:
     metrics = Metrics()
     page = (_STATIC / "graphiql.html").read_bytes() if settings.shows_graphiql else None
     http = GraphQLHTTP(executor, gate, cache, streams, settings, page)
-    return Starlette(
+    app = Starlette(
         routes=[
             Route("/graphql", http),
             WebSocketRoute("/graphql", WebSockets(executor, gate, streams, settings.max_body_bytes, settings.max_json_depth)),
@@ -93,6 +95,9 @@ def assemble(parts: Parts) -> Starlette:
             Middleware(Overload, most=settings.max_requests, line=settings.max_waiting, patience=settings.request_timeout / 3),
         ],
     )
+    if cache is None:
+        return app
+    return HotPath(app, gate, cache, executor.rates, metrics, encrypted=settings.behind_proxy, page=page is not None)
 
 
 async def start(request: Request) -> Response:  # noqa: ARG001 -- an endpoint

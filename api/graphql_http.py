@@ -14,7 +14,7 @@ from ..errors import BadInput, CairnError, RateLimited, Unauthenticated
 from ..settings import Settings
 from .authentication import Caller, Gate, bearer
 from .bodies import Body, BodyTooLarge, Disconnected
-from .cache import QueryCache, Served
+from .cache import QueryCache, Served, key_of
 from .errors import STATUS, Refused, wrap
 from .execution import Answer, Executor, Plan, answer, refusal
 from .negotiation import Form, choose, is_json, names
@@ -26,7 +26,7 @@ from .stream_counts import Streams
 
 Headers = list[tuple[bytes, bytes]]
 _TOO_MANY = 429
-_ALWAYS: Headers = [(b"cache-control", b"private, no-store"), (b"vary", b"Authorization, Accept")]
+_ALWAYS: Headers = [(b"cache-control", b"private, no-store"), (b"vary", b"Authorization, Accept, Accept-Encoding")]
 
 
 class Problem(Exception):
@@ -81,11 +81,11 @@ class GraphQLHTTP:
                 reply = Reply(200, form, self._page)
             else:
                 caller = await self._admit(scope, headers)
-                plan = await self._plan(scope, headers, body, caller)
+                plan, raw = await self._plan(scope, headers, body, caller)
                 if self._streams(plan, form, headers):
                     await self._stream(plan, caller, bearer(headers.get("authorization")), request, receive, send)
                     return
-                reply = self._reply(plan, await self._serve(plan, caller, request), form)
+                reply = self._reply(plan, await self._serve(plan, raw, caller, request), form)
         except Refused as refused:
             reply = self._reply(None, Served(answer(refusal(refused.errors, request)), "miss"), _json(form))
         except Problem as problem:
@@ -110,11 +110,12 @@ class GraphQLHTTP:
         except CairnError as error:
             raise Problem(STATUS[error.code], error) from error
 
-    async def _plan(self, scope: Scope, headers: Mapping[str, str], body: Body, caller: Caller) -> Plan:
-        plan = self._executor.plan(await self._parameters(scope, headers, body), caller.access)
+    async def _plan(self, scope: Scope, headers: Mapping[str, str], body: Body, caller: Caller) -> tuple[Plan, bytes]:
+        parameters, raw = await self._parameters(scope, headers, body)
+        plan = self._executor.plan(parameters, caller.access)
         if plan.operation.kind is OperationType.MUTATION and scope["method"] == "GET":
             raise Problem(405, BadInput("mutations must be sent by POST"), [(b"allow", b"POST")])
-        return plan
+        return plan, raw
 
     def _streams(self, plan: Plan, form: Form, headers: Mapping[str, str]) -> bool:
         if plan.operation.kind is not OperationType.SUBSCRIPTION:
@@ -131,25 +132,29 @@ class GraphQLHTTP:
                 raise Problem(_TOO_MANY, error, [_retry_after(error.retry_after)]) from error
             await self._events.send(plan, caller, token, request, receive, send)
 
-    async def _parameters(self, scope: Scope, headers: Mapping[str, str], body: Body) -> Parameters:
+    async def _parameters(self, scope: Scope, headers: Mapping[str, str], body: Body) -> tuple[Parameters, bytes]:
+        """What is asked, and the bytes that say so."""
         try:
             if scope["method"] == "GET":
-                return from_url(scope["query_string"], self._max_depth)
+                return from_url(scope["query_string"], self._max_depth), b"?" + scope["query_string"]
             if not is_json(headers.get("content-type")):
                 raise Problem(415, BadInput("send the request as Content-Type: application/json, in UTF-8"))
-            return from_body(await body.read(), self._max_depth)
+            content = await body.read()
+            return from_body(content, self._max_depth), content
         except BodyTooLarge as error:
             raise Problem(413, error) from error
         except BadInput as error:
             raise Problem(400, error) from error
 
-    async def _serve(self, plan: Plan, caller: Caller, request: str) -> Served:
+    async def _serve(self, plan: Plan, raw: bytes, caller: Caller, request: str) -> Served:
         async def compute() -> Answer:
             return await self._executor.execute(plan, caller.access, request)
 
-        key = self._cache.key(plan, caller) if self._cache is not None else None
-        if self._cache is None or key is None:
+        question = self._cache.question(plan) if self._cache is not None else None
+        key = None if question is None else key_of(question, caller)
+        if self._cache is None or question is None or key is None:
             return Served(await compute(), "miss")
+        self._cache.remember(raw, question)
         try:  # what the cache has costs 1 as well, or Redis could be asked without end
             await self._executor.rates.spend(caller.access.tenant, caller.access.principal, 1)
         except RateLimited as error:

@@ -104,6 +104,18 @@ class Rates:
         lease.units -= cost
         return lease.units + lease.left
 
+    def affords(self, tenant: str, principal: str, cost: float) -> bool:
+        """Whether `cost` can be spent without asking Redis."""
+        if not self._limits:
+            return True
+        lease = self._leases.get((tenant, principal))
+        return lease is not None and lease.units >= cost
+
+    def pay(self, tenant: str, principal: str, cost: float) -> None:
+        """Spend what it `affords`."""
+        if self._limits and (lease := self._leases.get((tenant, principal))) is not None:
+            lease.units -= cost
+
     def _lease(self, tenant: str, principal: str) -> _Lease:
         lease = self._leases.setdefault((tenant, principal), _Lease())
         self._leases.move_to_end((tenant, principal))

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import anyio
 import uvicorn
-from starlette.applications import Starlette
+from starlette.types import ASGIApp
 from uvicorn.supervisors import Multiprocess
 
 from ..errors import BadInput, Unavailable
@@ -81,7 +81,7 @@ class _Secured:
         return Reloading(self.certificate).context
 
 
-def server(app: Starlette | str, settings: Settings, *, factory: bool = False, workers: int = 1) -> uvicorn.Config:
+def server(app: ASGIApp | str, settings: Settings, *, factory: bool = False, workers: int = 1) -> uvicorn.Config:
     """How uvicorn serves the app."""
     shown = certificate(settings)
     config = protocols.Config(

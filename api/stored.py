@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Hashable
 from dataclasses import dataclass, field
 from hashlib import blake2b
 
@@ -25,10 +26,10 @@ class Stored:
     life: float
     until: float | None = None
     swr: float = 0.0
-    _tag: bytes | None = field(default=None, repr=False)
-    _zipped: bytes | None = field(default=None, repr=False)
-    heads: dict[tuple[str, bool], list[tuple[bytes, bytes]]] = field(default_factory=dict[tuple[str, bool], list[tuple[bytes, bytes]]])
-    """What its transport made of it, to be sent again."""
+    _tag: bytes | None = field(default=None, repr=False, compare=False)
+    _zipped: bytes | None = field(default=None, repr=False, compare=False)
+    heads: dict[Hashable, list[tuple[bytes, bytes]]] = field(default_factory=dict[Hashable, list[tuple[bytes, bytes]]], compare=False)
+    """Headers that its transport made for it, by what they depend on, to be sent again."""
 
     @property
     def size(self) -> int:
@@ -37,9 +38,9 @@ class Stored:
 
     @property
     def tag(self) -> bytes:
-        """Its entity tag (RFC 9110, 8.8.3): equal bytes have equal ones."""
+        """Its entity tag."""
         if self._tag is None:
-            self._tag = b'"%s"' % blake2b(self.body, digest_size=16).hexdigest().encode("ascii")
+            self._tag = tag_of(self.body)
         return self._tag
 
     @property
@@ -56,6 +57,16 @@ class Stored:
     def pack(self) -> bytes:
         """As it is kept outside this process."""
         return _FORM + _HEAD.pack(self.life, self.until or 0.0, self.swr) + self.body
+
+
+def tag_of(body: bytes) -> bytes:
+    """The entity tag of these bytes (RFC 9110, 8.8.3), a weak one: compressed or not, they say the same."""
+    return b'W/"%s"' % blake2b(body, digest_size=16).hexdigest().encode("ascii")
+
+
+def holds(asked: bytes, tag: bytes) -> bool:
+    """Whether an If-None-Match asks for nothing but what is not this."""
+    return asked.strip() == b"*" or any(part.strip().removeprefix(b"W/") == tag.removeprefix(b"W/") for part in asked.split(b","))
 
 
 def unpack(packed: bytes) -> Stored | None:
