@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import ceil
 
 from graphql import OperationType
@@ -22,9 +22,12 @@ from .parameters import Parameters, from_body, from_url
 from .refusals import address_name
 from .request_ids import request_id
 from .server_sent_events import EventStreams
+from .stored import holds, tag_of
 from .stream_counts import Streams
 
 Headers = list[tuple[bytes, bytes]]
+_OK = 200
+_NOT_MODIFIED = 304
 _TOO_MANY = 429
 _ALWAYS: Headers = [(b"cache-control", b"private, no-store"), (b"vary", b"Authorization, Accept, Accept-Encoding")]
 
@@ -86,6 +89,8 @@ class GraphQLHTTP:
                     await self._stream(plan, caller, bearer(headers.get("authorization")), request, receive, send)
                     return
                 reply = self._reply(plan, await self._serve(plan, raw, caller, request), form)
+                if scope["method"] == "GET" and reply.status == _OK:
+                    reply = _tagged(reply, headers.get("if-none-match", ""))
         except Refused as refused:
             reply = self._reply(None, Served(answer(refusal(refused.errors, request)), "miss"), _json(form))
         except Problem as problem:
@@ -176,12 +181,20 @@ def _retry_after(seconds: float) -> tuple[bytes, bytes]:
     return b"retry-after", str(max(1, ceil(seconds))).encode()
 
 
+def _tagged(reply: Reply, asked: str) -> Reply:
+    """`reply` with its entity tag, without its body for who has it."""
+    tag = tag_of(reply.body)
+    headers = [*reply.headers, (b"etag", tag)]
+    return Reply(_NOT_MODIFIED, reply.form, b"", headers) if holds(asked.encode("latin-1"), tag) else replace(reply, headers=headers)
+
+
 def _json(form: Form | None) -> Form:
     return Form.GRAPHQL if form is Form.GRAPHQL else Form.JSON
 
 
 async def _send(reply: Reply, send: Send) -> None:
-    length = (b"content-length", str(len(reply.body)).encode())
-    headers = [(b"content-type", reply.form.content_type), length, *_ALWAYS, *reply.headers]
+    length = str(len(reply.body)).encode()
+    content = [] if reply.status == _NOT_MODIFIED else [(b"content-type", reply.form.content_type), (b"content-length", length)]
+    headers = [*content, *_ALWAYS, *reply.headers]
     await send({"type": "http.response.start", "status": reply.status, "headers": headers})
     await send({"type": "http.response.body", "body": reply.body})

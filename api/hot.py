@@ -6,6 +6,9 @@ of the caller, its rate and its refusals; whatever it can't tell at once goes th
 
 from __future__ import annotations
 
+import asyncio
+from collections import deque
+from contextlib import suppress
 from functools import lru_cache
 from time import perf_counter
 
@@ -23,6 +26,7 @@ from .stored import Stored, holds
 
 Headers = list[tuple[bytes, bytes]]
 PATH = "/graphql"
+_AT_ONCE = 0.5
 _PRIVATE: Headers = [(b"cache-control", b"private, no-store"), (b"vary", b"Authorization, Accept, Accept-Encoding")]
 
 
@@ -55,9 +59,7 @@ class HotPath:
         if scope["method"] == "GET":
             raw = b"?" + scope["query_string"]
         elif scope["method"] == "POST" and _is_json(headers.get(b"content-type", b"")):
-            message = await receive()
-            receive = _again(message, receive)
-            raw = b"" if message.get("more_body", False) else message.get("body", b"")
+            raw, receive = await _whole(receive)
         else:
             raw = b""
         question = self._cache.recognise(raw) if raw else None
@@ -117,14 +119,21 @@ class HotPath:
         return [*own, *_PRIVATE, *SECURITY, *strict]
 
 
-def _again(first: Message, receive: Receive) -> Receive:
-    """A `receive` that gives `first` once more before it goes on."""
-    waiting = [first]
+async def _whole(receive: Receive) -> tuple[bytes, Receive]:
+    """The body, if it is small and comes at once (nothing if not), and a `receive` that gives it once more before it goes on."""
+    messages = [await receive()]
+    if messages[0].get("more_body", False):
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_AT_ONCE):
+                messages.append(await receive())
+    complete = all(message["type"] == "http.request" for message in messages) and not messages[-1].get("more_body", False)
+    raw = b"".join(message.get("body", b"") for message in messages) if complete else b""
+    waiting = deque(messages)
 
     async def again() -> Message:
-        return waiting.pop() if waiting else await receive()
+        return waiting.popleft() if waiting else await receive()
 
-    return again
+    return raw, again
 
 
 @lru_cache(maxsize=256)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from ..errors import BadInput, Unauthenticated
 from ..graph.access import Access, Decision
 from ..graph.anchors import Anchor, Anchoring, choose_anchors
+from ..graph.answers import SignedAnswers
 from ..graph.backups import refuse_incomplete
 from ..graph.changes import Event
 from ..graph.checkpointing import Checkpointer
@@ -18,7 +19,7 @@ from ..graph.database import Database, connect
 from ..graph.imports import Import
 from ..graph.keyring import Keyring
 from ..graph.keys import make_key, store_key
-from ..graph.migrations.runner import graph_name, migrate
+from ..graph.migrations.runner import graph_name, graph_secret, migrate
 from ..graph.notary import Notary
 from ..graph.pledges import PLEDGES, Pledges
 from ..graph.progress import Progress, Report, silent
@@ -88,6 +89,7 @@ async def open_services(settings: Settings, report: Report = silent) -> AsyncGen
         report(Progress("Bringing the schema up to date"))
         await migrate(database)
         name = await graph_name(database)
+        database.keyring.plain = SignedAnswers(await graph_secret(database))
         epochs = await stack.enter_async_context(_epochs(running.redis_url, name, settings))
         events = await stack.enter_async_context(open_events(running.redis_url, name))
         rates = await stack.enter_async_context(open_rates(running.redis_url, name, settings))
