@@ -9,25 +9,30 @@ touched. Nothing here waits or asks for the time: readings come one by one, with
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from statistics import fmean
 
 from ..graph.instants import now
 from ..graph.names import new_id
-from .comparison import Verdict, compare, gain
+from .comparison import Verdict, chance, compare, gain
 from .knobs import Knob, Mode, Move, Outcome, Reading
+from .searching import Search
 
 Steps = Generator[None, Reading, None]
+Values = tuple[float, ...]
+"""A value for each knob, in the order of the knobs."""
 _ALARM, _OF = 3, 4
 """So many of the latest readings must break the objective for it to count as broken."""
-_FURTHEST = 8
-"""Steps at once, at most."""
-_TRIALS = 6
-"""Trials in a row that came to nothing before a knob rests."""
 _JUMPS = 6
 """A rescue crosses a knob's whole range in so many moves."""
+_BRINK = 0.1
+"""The part of readings that may break the objective."""
+_MAYBE = 0.3
+"""A trial that shows nothing goes on only when chance alone would show that much of a difference less often than this."""
+_MEMORY = timedelta(minutes=10)
+"""For so long it is remembered with which values the objective was met or broken."""
 _PROBE, _LONGEST_PROBE = 3, 10
 """Readings after which it is told whether such a move helped, and the most that are waited for while it helps ever more."""
 _SHIFT, _SHIFT_SURE = 0.1, 0.002
@@ -55,41 +60,6 @@ class _Broken(Exception):
     """The objective is broken."""
 
 
-@dataclass(slots=True)
-class _Search:
-    """Where the search stands on one knob: in which direction it goes, by how many steps at once, and until when it rests."""
-
-    rest: float
-    direction: int = 1
-    stride: int = 1
-    trials: int = 0
-    turned: int = 0
-    until: datetime | None = None
-
-    def turn(self) -> None:
-        """Go the other way."""
-        self.direction, self.stride, self.turned = -self.direction, 1, self.turned + 1
-
-    def take_in(self, outcome: Verdict) -> None:
-        """Go on from a trial: further after success, less far or the other way after harm, and further where nothing was to be seen."""
-        self.trials += 1
-        if outcome is Verdict.BETTER:
-            self.trials = self.turned = 0
-            self.stride = min(self.stride * 2, _FURTHEST)
-        elif outcome is Verdict.WORSE and self.stride > 1:
-            self.stride //= 2
-        elif outcome is Verdict.SAME and self.stride < _FURTHEST // 2:
-            self.stride *= 2
-        else:
-            self.turn()
-
-    def sleep(self, at: datetime, longest: float) -> None:
-        """Rest, longer each time."""
-        self.until = at + timedelta(seconds=self.rest)
-        self.rest = min(self.rest * 2, longest)
-        self.stride, self.trials, self.turned = 1, 0, 0
-
-
 @dataclass(slots=True, eq=False)
 class Controller:
     """Tunes the knobs that one objective depends on. `modes` says what may be done with each, ON where it says nothing.
@@ -104,15 +74,17 @@ class Controller:
     _moves: list[Move] = field(default_factory=list[Move])
     _recent: list[Reading] = field(default_factory=list[Reading])
     _calm: list[float] = field(default_factory=list[float])
-    _searches: dict[str, _Search] = field(default_factory=dict[str, _Search])
+    _searches: dict[str, Search] = field(default_factory=dict[str, Search])
     _trial: Move | None = None
     _turn: int = 0
     _vain: datetime | None = None
+    _met: dict[Values, datetime] = field(default_factory=dict[Values, datetime])
+    _missed: dict[Values, datetime] = field(default_factory=dict[Values, datetime])
     _at: datetime = field(default_factory=now)
     _life: Steps = field(init=False)
 
     def __post_init__(self) -> None:
-        self._searches = {knob.name: _Search(self.pace.rest) for knob in self.knobs}
+        self._searches = {knob.name: Search(self.pace.rest) for knob in self.knobs}
         self._begin()
 
     def observe(self, at: datetime, reading: Reading) -> list[Move]:
@@ -151,13 +123,14 @@ class Controller:
         yield from self._read(alert=self._alert)
         if len(self._recent) < self.pace.settle + self.pace.least:
             return
+        self._remember(self._met if _broken(self._merits()) <= _BRINK else self._missed)
         knob = self._awake()
         if knob is None:
             self._watch()
             return
         search = self._searches[knob.name]
         plan = self._plan(knob, search)
-        if plan is None or search.trials >= _TRIALS or search.turned >= 2:
+        if plan is None or search.is_over:
             self._rest(search)
         elif self._mode(knob) is Mode.ADVISE:
             self._note(knob, plan[0], plan[1], Outcome.ADVISED, "it is only advised on, so it was left as it is")
@@ -185,7 +158,7 @@ class Controller:
                 return knob
         return None
 
-    def _rest(self, search: _Search) -> None:
+    def _rest(self, search: Search) -> None:
         search.sleep(self._at, self.pace.longest_rest)
         self._calm = self._merits()
         self._turn += 1
@@ -197,7 +170,7 @@ class Controller:
                 search.until, search.rest = None, self.pace.rest
             self._calm = []
 
-    def _plan(self, knob: Knob, search: _Search) -> tuple[float, str] | None:
+    def _plan(self, knob: Knob, search: Search) -> tuple[float, str] | None:
         """Where to move it, and why; None to leave it."""
         value = knob.get()
         if knob.aim is not None:
@@ -220,17 +193,16 @@ class Controller:
         there = min(step, aim) if up else max(step, aim)
         return (there, f"the model of it aims at {aim:g}") if there != value else None
 
-    def _try(self, knob: Knob, search: _Search, value: float, reason: str) -> Steps:
+    def _try(self, knob: Knob, search: Search, value: float, reason: str) -> Steps:
         old = self._merits()
         alert = self._alert and not self._alarming()
         move = self._trial = self._note(knob, value, reason, Outcome.TRYING, "")
         self._set(knob, value)
         try:
             new = yield from self._gather(self.pace.least, alert=alert)
-            verdict = compare(old, new, self.pace.gain)
-            if verdict is Verdict.SAME and knob.aim is None:
+            if compare(old, new, self.pace.gain) is Verdict.SAME and knob.aim is None and min(chance(old, new), chance(new, old)) < _MAYBE:
                 new = yield from self._gather(self.pace.most, alert=alert)
-                verdict = compare(old, new, self.pace.gain)
+            verdict = self._verdict(old, new)
         except _Broken:
             self._undo(move, "it broke the objective")
             search.take_in(Verdict.WORSE)
@@ -244,7 +216,13 @@ class Controller:
         else:
             self._keep(move, search, "it did no harm" if verdict is Verdict.SAME else "it is better", gain(old, new))
 
-    def _confirm(self, knob: Knob, search: _Search, move: Move, new: Sequence[float], *, alert: bool) -> Steps:
+    def _verdict(self, old: Sequence[float], new: Sequence[float]) -> Verdict:
+        """How the new readings are. What brings the objective to the brink is worse, whatever else it does."""
+        if _broken(new) > _BRINK >= _broken(old):
+            return Verdict.WORSE
+        return compare(old, new, self.pace.gain)
+
+    def _confirm(self, knob: Knob, search: Search, move: Move, new: Sequence[float], *, alert: bool) -> Steps:
         """Go back, and keep the move only if it is better than that as well: else the load had changed, not the system."""
         self._set(knob, move.before)
         try:
@@ -260,7 +238,7 @@ class Controller:
             search.take_in(Verdict.SAME)
             self._turn += 1
 
-    def _keep(self, move: Move, search: _Search, result: str, risen: float | None) -> None:
+    def _keep(self, move: Move, search: Search, result: str, risen: float | None) -> None:
         self._trial = None
         self._moves.append(replace(move, outcome=Outcome.KEPT, result=result, gain=risen))
         search.take_in(Verdict.BETTER)
@@ -312,41 +290,64 @@ class Controller:
     def _merits(self) -> list[float]:
         return [reading.merit for reading in self._recent[self.pace.settle :]][-self.pace.most :]
 
+    def _remember(self, where: dict[Values, datetime]) -> None:
+        """Note how the objective stands with the values as they are, and forget what is long ago."""
+        values = self._values()
+        for known in (self._met, self._missed):
+            known.pop(values, None)
+            for old in [one for one, at in known.items() if self._at - at > _MEMORY]:
+                del known[old]
+        where[values] = self._at
+
+    def _values(self) -> Values:
+        return tuple(knob.get() for knob in self.knobs)
+
     def _rescue(self) -> Steps:
-        """The objective is broken: back to the safe values, and if it still is, from there to where it is broken least."""
-        strain = fmean(reading.strain for reading in self._recent[-_ALARM:])
-        reason = f"the objective was broken, at {strain:.3g} times its limit"
-        knobs = self._free(reason)
-        best = {knob.name: knob.get() for knob in knobs}
-        safe = {knob.name: knob.safe for knob in knobs}
-        if safe != best:
-            best, strain = safe, (yield from self._go(knobs, safe, reason))
-        if strain > 1.0:
-            best, strain = yield from self._descend(knobs, best, strain, reason)
-        if strain > 1.0:
-            self._put(knobs, best, reason, f"nothing within the bounds meets the objective: {strain:.3g} times its limit at least")
+        """The objective is broken: back to where it was met, or to the safe values, and if need be on to where it is broken least."""
+        least = fmean(reading.strain for reading in self._recent[-_ALARM:])
+        reason = f"the objective was broken, at {least:.3g} times its limit"
+        self._remember(self._missed)
+        self._advise(reason)
+        best = self._values()
+        for there in self._refuges():
+            strain = yield from self._go(there, reason)
+            best, least = (there, strain) if strain < least else (best, least)
+            if least <= 1.0:
+                break
+        if least > 1.0:
+            best, least = yield from self._descend(best, least, reason)
+        if least > 1.0:
+            self._put(best, reason, f"nothing within the bounds meets the objective: {least:.3g} times its limit at least")
             self._vain = self._at + timedelta(seconds=self.pace.patience)
         for search in self._searches.values():
-            search.until, search.stride, search.trials, search.turned = None, 1, 0, 0
+            search.until = None
+            search.begin()
 
-    def _free(self, reason: str) -> list[Knob]:
-        """The knobs that may be moved. What would be done with those that are advised on is noted."""
+    def _advise(self, reason: str) -> None:
+        """Note what would be done with knobs that are only advised on."""
         for knob in self.knobs:
             if self._mode(knob) is Mode.ADVISE and knob.get() != knob.safe:
                 self._note(knob, knob.safe, reason, Outcome.ADVISED, "it is only advised on, so it was left as it is")
-        return [knob for knob in self.knobs if self._mode(knob) is Mode.ON]
 
-    def _descend(
-        self, knobs: Sequence[Knob], best: dict[str, float], least: float, reason: str
-    ) -> Generator[None, Reading, tuple[dict[str, float], float]]:
+    def _refuges(self) -> Iterator[Values]:
+        """Where to go first: to where the objective was met of late, then to the safe values; not to where it is known to be broken."""
+        met = sorted(self._met, key=self._met.__getitem__, reverse=True)
+        safe = tuple(knob.safe if self._mode(knob) is Mode.ON else knob.get() for knob in self.knobs)
+        for there in (*met[:1], safe):
+            fixed = all(self._mode(knob) is Mode.ON or knob.get() == value for knob, value in zip(self.knobs, there, strict=True))
+            if fixed and there != self._values() and there not in self._missed:
+                yield there
+
+    def _descend(self, best: Values, least: float, reason: str) -> Generator[None, Reading, tuple[Values, float]]:
         """Long jumps, one knob at a time, for as long as they help; ends as soon as the objective is met."""
         is_better = True
         while is_better:
             is_better = False
-            for knob, direction in ((knob, direction) for knob in knobs for direction in (1, -1)):
-                while (value := knob.jump(best[knob.name], direction / _JUMPS)) != best[knob.name]:
-                    there = {**best, knob.name: value}
-                    strain = yield from self._go(knobs, there, reason)
+            for direction, place in ((direction, place) for direction in (1, -1) for place in range(len(self.knobs))):
+                knob = self.knobs[place]
+                while self._mode(knob) is Mode.ON and (value := knob.jump(best[place], direction / _JUMPS)) != best[place]:
+                    there = (*best[:place], value, *best[place + 1 :])
+                    strain = yield from self._go(there, reason)
                     if strain >= 0.9 * least:
                         break
                     best, least, is_better = there, strain, True
@@ -354,22 +355,28 @@ class Controller:
                         return best, least
         return best, least
 
-    def _go(self, knobs: Sequence[Knob], there: Mapping[str, float], reason: str) -> Generator[None, Reading, float]:
+    def _go(self, there: Values, reason: str) -> Generator[None, Reading, float]:
         """Set these values and see how far the objective is broken with them: soon, but not while that still falls."""
-        made = self._put(knobs, there, reason, "")
+        made = self._put(there, reason, "")
         self._recent, strains = [], list[float]()
         while len(strains) < _PROBE or (len(strains) < _LONGEST_PROBE and 1.0 < strains[-1] < 0.8 * strains[-3]):
             yield from self._read(alert=False)
             strains.append(self._recent[-1].strain)
         strain = max(strains[-2:])
+        self._remember(self._met if strain <= 1.0 else self._missed)
         result = "the objective was met" if strain <= 1.0 else f"the objective was broken still, at {strain:.3g} times its limit"
         self._moves += [replace(move, result=result) for move in made]
         return strain
 
-    def _put(self, knobs: Sequence[Knob], there: Mapping[str, float], reason: str, result: str) -> list[Move]:
+    def _put(self, there: Values, reason: str, result: str) -> list[Move]:
         """Set these values, and note each knob that moves for it."""
-        moving = [knob for knob in knobs if knob.get() != there[knob.name]]
-        made = [self._note(knob, there[knob.name], reason, Outcome.BACKED_OFF, result) for knob in moving]
-        for knob in moving:
-            self._set(knob, there[knob.name])
+        moving = [(knob, value) for knob, value in zip(self.knobs, there, strict=True) if knob.get() != value]
+        made = [self._note(knob, value, reason, Outcome.BACKED_OFF, result) for knob, value in moving]
+        for knob, value in moving:
+            self._set(knob, value)
         return made
+
+
+def _broken(merits: Sequence[float]) -> float:
+    """The part of readings that broke the objective."""
+    return sum(merit < 0 for merit in merits) / max(1, len(merits))
