@@ -7,10 +7,9 @@ from datetime import datetime, timedelta
 
 from .comparison import Verdict
 
-FURTHEST = 8
-"""Steps at once, at most."""
-FIRST = 2
-_TRIALS = 6
+FURTHEST, FIRST, LATER, FINEST = 4.0, 2.0, 1.0, 0.5
+"""Steps at once: at most, at first, after a rest, and at least."""
+_TRIALS = 8
 """Trials in a row that came to nothing before a knob rests."""
 
 
@@ -20,7 +19,8 @@ class Search:
 
     rest: float
     direction: int = 1
-    stride: int = FIRST
+    first: float = FIRST
+    stride: float = FIRST
     trials: int = 0
     turned: int = 0
     climbing: bool = False
@@ -33,7 +33,7 @@ class Search:
 
     def turn(self) -> None:
         """Go the other way."""
-        self.direction, self.stride, self.turned, self.climbing = -self.direction, FIRST, self.turned + 1, False
+        self.direction, self.stride, self.turned, self.climbing = -self.direction, self.first, self.turned + 1, False
 
     def take_in(self, outcome: Verdict) -> None:
         """Go on from a trial.
@@ -45,19 +45,20 @@ class Search:
         if outcome is Verdict.BETTER:
             self.trials, self.turned, self.climbing = 0, 0, True
             self.stride = min(self.stride * 2, FURTHEST)
-        elif self.stride > 1 and (self.climbing or outcome is Verdict.WORSE):
-            self.stride //= 2
-        elif outcome is Verdict.SAME and self.stride == FIRST and not self.climbing:
+        elif self.stride > FINEST and (self.climbing or outcome is Verdict.WORSE):
+            self.stride /= 2
+        elif outcome is Verdict.SAME and self.stride == self.first and not self.climbing:
             self.stride *= 2
         else:
             self.turn()
 
     def sleep(self, at: datetime, longest: float) -> None:
-        """Rest, longer each time."""
-        self.until = at + timedelta(seconds=self.rest)
-        self.rest = min(self.rest * 2, longest)
-        self.begin()
+        """Rest, longer each time, and look less far afterwards."""
+        rest = min(self.rest * 2, longest)
+        self.wake(self.rest)
+        self.until, self.rest, self.first, self.stride = at + timedelta(seconds=self.rest), rest, LATER, LATER
 
-    def begin(self) -> None:
-        """Forget what came of earlier trials, but for the direction."""
-        self.stride, self.trials, self.turned, self.climbing = FIRST, 0, 0, False
+    def wake(self, rest: float) -> None:
+        """Begin anew, since what was found does not hold any more; only the direction stays."""
+        self.until, self.rest, self.first, self.stride = None, rest, FIRST, FIRST
+        self.trials, self.turned, self.climbing = 0, 0, False

@@ -29,6 +29,8 @@ _JUMPS = 6
 """A rescue crosses a knob's whole range in so many moves."""
 _BRINK = 0.1
 """The part of readings that may break the objective."""
+_FLOOR = 0.5
+"""A trial with most readings below this part of the worst before it is not waited for."""
 _MAYBE = 0.3
 """A trial that shows nothing goes on only when chance alone would show that much of a difference less often than this."""
 _MEMORY = timedelta(minutes=10)
@@ -51,7 +53,7 @@ class Pace:
     least: int = 8
     most: int = 24
     gain: float = 0.01
-    rest: float = 60.0
+    rest: float = 120.0
     longest_rest: float = 900.0
     patience: float = 120.0
 
@@ -73,7 +75,8 @@ class Controller:
     pace: Pace = field(default_factory=Pace)
     _moves: list[Move] = field(default_factory=list[Move])
     _recent: list[Reading] = field(default_factory=list[Reading])
-    _calm: list[float] = field(default_factory=list[float])
+    _calm: tuple[Values, list[float]] | None = None
+    _floor: float = 0.0
     _searches: dict[str, Search] = field(default_factory=dict[str, Search])
     _trial: Move | None = None
     _turn: int = 0
@@ -98,7 +101,7 @@ class Controller:
         if self._trial is not None:
             self._undo(self._trial, result)
         for search in self._searches.values():
-            search.until = None
+            search.wake(self.pace.rest)
         self._begin()
         return self._told()
 
@@ -124,9 +127,9 @@ class Controller:
         if len(self._recent) < self.pace.settle + self.pace.least:
             return
         self._remember(self._met if _broken(self._merits()) <= _BRINK else self._missed)
+        self._watch()
         knob = self._awake()
         if knob is None:
-            self._watch()
             return
         search = self._searches[knob.name]
         plan = self._plan(knob, search)
@@ -160,15 +163,18 @@ class Controller:
 
     def _rest(self, search: Search) -> None:
         search.sleep(self._at, self.pace.longest_rest)
-        self._calm = self._merits()
         self._turn += 1
+        if self._calm is None or self._calm[0] != self._values():
+            self._calm = (self._values(), self._merits())
 
     def _watch(self) -> None:
-        """While all rest: wake them when what is measured is no longer what it was when they went to rest."""
-        if self._calm and compare(self._calm, self._merits()[-self.pace.least :], _SHIFT, _SHIFT_SURE) is not Verdict.SAME:
+        """Wake all knobs when, with the same values, what is measured is no longer what it was when the first of them went to rest."""
+        if self._calm is None or self._calm[0] != self._values():
+            return
+        if compare(self._calm[1], self._merits()[-self.pace.least :], _SHIFT, _SHIFT_SURE) is not Verdict.SAME:
             for search in self._searches.values():
-                search.until, search.rest = None, self.pace.rest
-            self._calm = []
+                search.wake(self.pace.rest)
+            self._calm = None
 
     def _plan(self, knob: Knob, search: Search) -> tuple[float, str] | None:
         """Where to move it, and why; None to leave it."""
@@ -198,15 +204,18 @@ class Controller:
         alert = self._alert and not self._alarming()
         move = self._trial = self._note(knob, value, reason, Outcome.TRYING, "")
         self._set(knob, value)
+        self._floor = _FLOOR * min(old)
         try:
             new = yield from self._gather(self.pace.least, alert=alert)
             if compare(old, new, self.pace.gain) is Verdict.SAME and knob.aim is None and min(chance(old, new), chance(new, old)) < _MAYBE:
                 new = yield from self._gather(self.pace.most, alert=alert)
             verdict = self._verdict(old, new)
         except _Broken:
-            self._undo(move, "it broke the objective")
+            self._undo(move, "it broke the objective" if self._alarming() else "it made things much worse")
             search.take_in(Verdict.WORSE)
             return
+        finally:
+            self._floor = 0.0
         if verdict is Verdict.BETTER and knob.aim is None:
             yield from self._confirm(knob, search, move, new, alert=alert)
         elif verdict is Verdict.WORSE or (verdict is Verdict.SAME and knob.aim is None):
@@ -275,11 +284,12 @@ class Controller:
         """Wait for a reading. Raises _Broken when the objective is found broken and `alert` asks to look."""
         self._recent.append((yield))
         del self._recent[: -2 * self.pace.most]
-        if alert and self._alarming():
+        if alert and (self._alarming() or self._alarming(self._floor)):
             raise _Broken
 
-    def _alarming(self) -> bool:
-        return sum(reading.broken for reading in self._recent[-_OF:]) >= _ALARM
+    def _alarming(self, floor: float = 0.0) -> bool:
+        """Whether most of the latest readings broke the objective, or fell below a floor."""
+        return sum(reading.merit < floor for reading in self._recent[-_OF:]) >= _ALARM
 
     def _gather(self, count: int, *, alert: bool) -> Generator[None, Reading, list[float]]:
         """The merits of `count` readings since the last move, as soon as there are so many that count."""
@@ -320,8 +330,7 @@ class Controller:
             self._put(best, reason, f"nothing within the bounds meets the objective: {least:.3g} times its limit at least")
             self._vain = self._at + timedelta(seconds=self.pace.patience)
         for search in self._searches.values():
-            search.until = None
-            search.begin()
+            search.wake(self.pace.rest)
 
     def _advise(self, reason: str) -> None:
         """Note what would be done with knobs that are only advised on."""
