@@ -30,6 +30,8 @@ log = logging.getLogger("cairn.graph")
 READ_SECONDS = 120.0
 """Neo4j ends a reading transaction that takes longer, or at the deadline of the request that it reads for (`deadlines`)."""
 CONNECT_SECONDS = 5.0
+BREADTH = 100
+"""Memories that the full-text index is asked for by recall; the vector index half of it. More hardly find more, and cost."""
 _TIMED_OUT = "Neo.ClientError.Transaction.TransactionTimedOut"
 _CHECKED = {"bolt+s": "bolt", "neo4j+s": "neo4j"}
 _UNAVAILABLE = ("Neo.TransientError.", "Neo.ClientError.Cluster.", "Neo.DatabaseError.General.")
@@ -72,6 +74,8 @@ class Database:
         self._name = name
         self.turns = Turns(pool)
         """How many statements read at a time; the rest wait here rather than in Neo4j, where each slows down the others."""
+        self.breadth = BREADTH
+        """Memories that recall asks each index of this database for."""
         self.round_trips = 0
         self.keyring: Keyring | None = None
         """What opens sealed values and seals new ones; without one they stay shut and new ones are plain."""

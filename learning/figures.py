@@ -34,6 +34,11 @@ class Figures:
         self.strains: dict[str, float] = {}
         """For each class, and each check, how far from its limit (1) it was when it was last read."""
 
+    @property
+    def names(self) -> list[str]:
+        """The classes."""
+        return list(self._classes)
+
     def note(self, name: str, seconds: float) -> None:
         """Take in an operation. One of a class without a limit counts for nothing."""
         found = self._classes.get(name)

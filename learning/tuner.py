@@ -49,12 +49,13 @@ class Tuner:
         """For how long the objective has been broken since the process began."""
         self.listeners: list[Callable[[Move], None]] = []
         self.probes: list[Callable[[], Awaitable[None]]] = []
-        self._allowed: dict[str, Mode] = dict(self.modes)
+        self._allowed = {knob.name: Mode.FROZEN if knob.shared else self._default for knob in knobs}
         self._controller = Controller(OBJECTIVE, tuple(knobs), self._allowed)
         self._stored: dict[str, StoredKnob] = {}
         self._unwritten: dict[str, Move] = {}
         self._left: dict[str, float] = {}
-        self._holds = False
+        self.holds_lease = False
+        """Whether this replica moves the shared knobs."""
         self._looked: float | None = None
 
     async def work(self) -> None:
@@ -87,7 +88,7 @@ class Tuner:
     async def look(self) -> None:
         """Write the moves since the last look, and follow what is said elsewhere: by administrators, and of shared knobs."""
         await self._write()
-        self._holds = await hold_lease(self._database, self.replica) if any(knob.shared for knob in self.knobs.values()) else False
+        self.holds_lease = await hold_lease(self._database, self.replica) if any(knob.shared for knob in self.knobs.values()) else False
         stored = await read_knobs(self._database)
         for name, knob in self.knobs.items():
             self._follow(knob, self._stored.get(name), stored.get(name))
@@ -131,10 +132,10 @@ class Tuner:
     def _follow(self, knob: Knob, before: StoredKnob | None, stored: StoredKnob | None) -> None:
         """Set one knob, and what may be done with it, as it is said to be."""
         mode = self._default if stored is None or stored.mode is None else Mode[stored.mode]
-        allowed = Mode.FROZEN if knob.shared and not self._holds else mode
+        allowed = Mode.FROZEN if knob.shared and not self.holds_lease else mode
         value = None if stored is None else stored.value
         said = stored is not None and (before is None or stored.revision != before.revision)
-        if value is None or not (said or (knob.shared and not self._holds)) or knob.clamp(value) == knob.get():
+        if value is None or not (said or (knob.shared and not self.holds_lease)) or knob.clamp(value) == knob.get():
             value = None
         if value is not None or (allowed is not self._allowed[knob.name] and allowed is not Mode.ON):
             self._take(self._controller.interrupt("an administrator or another replica said how it is to be"))
@@ -190,7 +191,7 @@ class Tuner:
     async def _end(self) -> None:
         try:
             await self._write()
-            if self._holds:
+            if self.holds_lease:
                 await end_lease(self._database, self.replica)
         except CairnError as error:
             log.warning("the last moves could not be kept (%s)", error.code)
