@@ -31,8 +31,10 @@ CALL (row) {
 CALL (row) {
   MATCH (m:TuningMove)
   WHERE m.at IS NOT NULL
-  WITH m ORDER BY m.at DESC SKIP row.most
-  DELETE m
+  WITH row, m ORDER BY m.at DESC
+  WITH row, collect(m) AS kept
+  UNWIND kept[row.most..] AS old
+  DELETE old
 }
 RETURN row.i AS i;
 

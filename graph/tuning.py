@@ -16,7 +16,7 @@ from . import tags
 from .access import Access
 from .changes import Change, Entry, Idempotency, Results, Settled, Step, content_hash
 from .database import Database, Row, run
-from .instants import now, utc
+from .instants import now, stamp, utc
 from .pages import Page, check_first, decode, encode, page
 from .statements import load
 from .writer import Writer
@@ -76,7 +76,7 @@ async def read_moves(database: Database, access: Access, home: str, first: int, 
     tags.collect(_tag(home))
     at, id = decode(after, datetime, str) or (_LATEST, "")
     rows = await database.read(_CYPHER["tuning_moves"], {"at": at, "id": id, "limit": first + 1})
-    return page([_move(row["move"]) for row in rows], first, lambda move: encode(move.at, move.id))
+    return page([_move(row["move"]) for row in rows], first, lambda move: encode(stamp(move.at), move.id))
 
 
 async def switch_knob(

@@ -22,9 +22,11 @@ async def test_never_more_than_there_may_be_and_all_are_done(seed: int) -> None:
         async with turns:
             going += 1
             assert going <= 6
-            for _ in range(random.randrange(4)):
-                await asyncio.sleep(0)
-            going -= 1
+            try:
+                for _ in range(random.randrange(4)):
+                    await asyncio.sleep(0)
+            finally:
+                going -= 1
         done += 1
 
     tasks = [asyncio.create_task(one()) for _ in range(200)]
