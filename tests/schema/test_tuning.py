@@ -17,24 +17,24 @@ SWITCH = """mutation ($mode: TuningMode!, $value: Float) { switchKnob(name: "bat
 
 
 async def test_an_administrator_sees_and_steers_the_knobs(client: Client, cairn: Cairn) -> None:
-    knobs = {knob["name"]: knob for knob in (await client.execute(TUNING))["tuning"]["knobs"]}
+    knobs = {knob["name"]: knob for knob in (await client.demand(TUNING))["tuning"]["knobs"]}
     assert {"readers", "batch", "breadth"} <= set(knobs)
     assert all(knob["low"] <= knob["value"] <= knob["high"] for knob in knobs.values())
     try:
-        done = await client.execute(SWITCH, {"mode": "FROZEN", "value": 128.0})
+        done = await client.demand(SWITCH, {"mode": "FROZEN", "value": 128.0})
         assert done["switchKnob"] == {"name": "batch", "value": 128.0, "mode": "FROZEN"}
         assert cairn.services.writer.batch == 128
-        seen = {knob["name"]: knob for knob in (await client.execute(TUNING))["tuning"]["knobs"]}
+        seen = {knob["name"]: knob for knob in (await client.demand(TUNING))["tuning"]["knobs"]}
         assert seen["batch"]["value"] == 128
         assert seen["batch"]["mode"] == "FROZEN"
     finally:  # what is kept of knobs is the same for every tenant on these servers
-        await client.execute(SWITCH, {"mode": "ON", "value": 512.0})
+        await client.demand(SWITCH, {"mode": "ON", "value": 512.0})
     assert cairn.services.tuner.modes["batch"] is Mode.ON
 
 
 async def test_operations_are_measured_by_class_and_metrics_tell_of_it(client: Client, cairn: Cairn) -> None:
     for number in range(25):
-        await client.execute("query ($first: Int!) { agents(first: $first) { nodes { id } } }", {"first": number + 1})
+        await client.demand("query ($first: Int!) { agents(first: $first) { nodes { id } } }", {"first": number + 1})
     reading = cairn.services.tuner.figures.read()
     assert reading is not None
     assert reading.score > 0
