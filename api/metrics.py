@@ -9,6 +9,9 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from starlette.requests import Request
 from starlette.responses import Response
 
+from ..learning.knobs import Move
+from ..learning.tuner import Tuner
+
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
 
@@ -39,6 +42,25 @@ class Metrics:
         self._seconds.observe(seconds)
         if level is not None:
             self._queries(level).inc()
+
+    def follow(self, tuner: Tuner) -> None:
+        """Tell where a tuner's knobs stand, how far from their limits things are, and what becomes of its moves."""
+        moves = Counter("cairn_tuning_moves", "Moves of knobs by outcome.", ["knob", "outcome"], registry=self._registry)
+        values = Gauge("cairn_tuning_value", "Where a knob stands.", ["knob"], registry=self._registry)
+        score = Gauge("cairn_tuning_score", "The limit over the mean latency, as it was last read.", registry=self._registry)
+        broken = Gauge("cairn_tuning_broken_seconds", "For how long the objective was broken.", registry=self._registry)
+        strains = Gauge("cairn_tuning_strain", "How far from its limit something was, 1 being it.", ["name"], registry=self._registry)
+        for knob in tuner.knobs.values():
+            values.labels(knob.name).set_function(knob.get)
+        score.set_function(lambda: 0.0 if tuner.reading is None else tuner.reading.score)
+        broken.set_function(lambda: tuner.broken_seconds)
+        for name in (*tuner.figures.names, "found"):
+            strains.labels(name).set_function(lambda name=name: tuner.figures.strains.get(name, 0.0))
+
+        def count(move: Move) -> None:
+            moves.labels(move.knob, move.outcome.value.lower()).inc()
+
+        tuner.listeners.append(count)
 
     async def page(self, request: Request) -> Response:  # noqa: ARG002 -- an endpoint
         """The endpoint, in Prometheus' text format."""
