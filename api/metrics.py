@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
+from prometheus_client import Counter as MovesCounter
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
@@ -60,6 +61,25 @@ class Metrics:
         counts.buckets[bisect_left(_SECONDS, seconds)] += 1
         if level is not None:
             counts.levels[level] += 1
+
+    def follow(self, tuner: Tuner) -> None:
+        """Tell where a tuner's knobs stand, how far from their limits things are, and what becomes of its moves."""
+        moves = MovesCounter("cairn_tuning_moves", "Moves of knobs by outcome.", ["knob", "outcome"], registry=self._registry)
+        values = Gauge("cairn_tuning_value", "Where a knob stands.", ["knob"], registry=self._registry)
+        score = Gauge("cairn_tuning_score", "The limit over the mean latency, as it was last read.", registry=self._registry)
+        broken = Gauge("cairn_tuning_broken_seconds", "For how long the objective was broken.", registry=self._registry)
+        strains = Gauge("cairn_tuning_strain", "How far from its limit something was, 1 being it.", ["name"], registry=self._registry)
+        for knob in tuner.knobs.values():
+            values.labels(knob.name).set_function(knob.get)
+        score.set_function(lambda: 0.0 if tuner.reading is None else tuner.reading.score)
+        broken.set_function(lambda: tuner.broken_seconds)
+        for name in (*tuner.figures.names, "found"):
+            strains.labels(name).set_function(lambda name=name: tuner.figures.strains.get(name, 0.0))
+
+        def count(move: Move) -> None:
+            moves.labels(move.knob, move.outcome.value.lower()).inc()
+
+        tuner.listeners.append(count)
 
     async def page(self, request: Request) -> Response:  # noqa: ARG002 -- an endpoint
         """The endpoint, in Prometheus' text format."""
