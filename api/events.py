@@ -139,6 +139,7 @@ class Events:
             pubsub = cast("_PubSub", redis.pubsub(ignore_subscribe_messages=False))  # pyright: ignore[reportUnknownMemberType]
             try:
                 async with asyncio.timeout(_PATIENCE_SECONDS):
+                    await redis.initialize()  # a cluster's client finds no node to subscribe at before
                     await pubsub.subscribe(channel)
                 await self._hear(pubsub)
             except (RedisError, OSError, TimeoutError) as error:

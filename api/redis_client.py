@@ -133,9 +133,7 @@ async def _sentinel(place: RedisURL, options: dict[str, Any]) -> AsyncGenerator[
 async def _cluster(place: RedisURL, options: dict[str, Any]) -> AsyncGenerator[RedisCluster]:
     options.pop("db", None)
     nodes = [ClusterNode(host, port) for host, port in place.nodes]
-    cluster = cast("Callable[..., RedisCluster]", RedisCluster)(
-        startup_nodes=nodes, retry=Retry(NoBackoff(), 1), require_full_coverage=False, **options
-    )
+    cluster = cast("Callable[..., RedisCluster]", RedisCluster)(startup_nodes=nodes, retry=Retry(NoBackoff(), 1), **options)
     learning = asyncio.create_task(_learn(cluster), name="cairn-redis-cluster")
     try:
         yield cluster
