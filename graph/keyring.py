@@ -14,26 +14,21 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from .answers import PLAIN_ANSWERS, Answers
-from .changes import Results, Step
 from .database import Database
 from .flights import PATIENCE_SECONDS
-from .instants import now
 from .master import MasterKey
 from .sealing import DataKey, Sealed, key_id, wanted_keys
 from .searchable import PLAIN, Index
-from .statements import load
 from .subject_keys import SubjectKeys, subject_name
 from .tenant_keys import Applies, TenantKeys
-from .wrapping import erased
 
-_CYPHER = load("keyring")
 SHARED = "shared"
 """The subject of what belongs to nobody in particular."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sealer:
-    """Seals values for one subject. Without a key it leaves them as they are. What it sealed is committed with a `Held` of it."""
+    """Seals values for one subject. Without a key it leaves them as they are. A change that commits them holds it (`held_by`)."""
 
     key: DataKey | None = None
 
@@ -45,29 +40,6 @@ class Sealer:
     def seal(self, text: str | None, label: str, id: str, name: str) -> str | bytes | None:
         """`text` as it is to be stored in a node's property; nothing and the empty text stay."""
         return text if self.key is None or not text else self.key.seal(text, label, id, name)
-
-
-@dataclass(frozen=True, slots=True)
-class Held:
-    """The keys that the values of one change are sealed with. Its `step` is the change's last."""
-
-    ids: frozenset[str] = frozenset()
-
-    @classmethod
-    def by(cls, sealers: Iterable[Sealer]) -> Held:
-        """The keys of sealers."""
-        return cls(frozenset(sealer.id for sealer in sealers if sealer.id is not None))
-
-    @property
-    def step(self) -> Step:
-        """Holds the keys, so that none is destroyed before the commit."""
-        at = now()
-        return Step(_CYPHER["keyring_hold"], tuple({"id": id, "at": at} for id in sorted(self.ids)))
-
-    def check(self, results: Results) -> None:
-        """Raise Conflict when a key was destroyed before, by the results of a change whose last step this is."""
-        if len(results[-1]) != len(self.ids):
-            raise erased()
 
 
 class Keyring:
@@ -132,6 +104,11 @@ class Keyring:
 
     def _dropped(self, tenant: str) -> None:
         self._subjects.forget(tenant)
+
+
+def held_by(sealers: Iterable[Sealer]) -> frozenset[str]:
+    """The keys that a change holds whose values these sealed: its `held`."""
+    return frozenset(sealer.id for sealer in sealers if sealer.id is not None)
 
 
 async def sealer_for(writer: Applies, tenant: str, subject: str) -> Sealer:
