@@ -14,6 +14,7 @@ import argparse
 import asyncio
 import json
 import logging
+import math
 import os
 import random
 import shutil
@@ -188,22 +189,34 @@ class Trial:
         return None
 
     async def disturb(self, apis: list[API], seconds: float, every: float) -> Counter[str]:
-        """End one replica after the other, and start it again. How often each way, when the time is over."""
+        """End one replica after the other, and start it again meanwhile. How often each way, when the time is over and all are back.
+
+        Never the last one that is up: where starting takes longer than twice `every`, the next end waits.
+        """
         done: Counter[str] = Counter()
+        starting: dict[int, asyncio.Task[None]] = {}
         began = perf_counter()
-        while (left := began + seconds - perf_counter()) > 0:
-            await asyncio.sleep(min(every, left))
-            if perf_counter() - began >= seconds:
-                break
-            count = sum(done.values())
-            api, how = apis[count % len(apis)], (signal.SIGTERM, signal.SIGKILL)[count % 2]
+        for count in range(1, math.ceil(seconds / every)):
+            await asyncio.sleep(max(0.0, began + count * every - perf_counter()))
+            index = count % len(apis)
+            if index in starting:
+                await starting[index]
+            while sum(not one.done() for one in starting.values()) > len(apis) - 2:
+                await asyncio.wait(starting.values(), return_when=asyncio.FIRST_COMPLETED)
+            how = (signal.SIGTERM, signal.SIGKILL)[count % 2]
             self.ending = how.name
-            await asyncio.to_thread(api.stop, how)
+            await asyncio.to_thread(apis[index].stop, how)
             await asyncio.sleep(1.0)  # until the balancer has noticed
             self.ending = "none"
             done[how.name] += 1
-            await api.start()
+            starting[index] = asyncio.create_task(_again(apis[index]))
+        await asyncio.gather(*starting.values())
         return done
+
+
+async def _again(api: API) -> None:
+    await api.start()
+    await asyncio.sleep(1.5)  # until the balancer has looked twice
 
 
 async def run(arguments: argparse.Namespace) -> bool:
@@ -237,7 +250,8 @@ async def judge(trial: Trial, apis: list[API], ended: Counter[str], before: int,
     twice = grown - len(trial.history.written)
     killed = ended["SIGKILL"]
     print(
-        f"{REPLICAS} replicas, {arguments.callers} callers, {arguments.seconds:.0f} s: {trial.writes} writes and {trial.reads} reads; "
+        f"{REPLICAS} replicas, {arguments.callers} callers, one ended every {arguments.every:.0f} s: "
+        f"{trial.writes} writes and {trial.reads} reads; "
         f"{ended['SIGTERM']} times SIGTERM, {killed} times SIGKILL"
     )
     print(
