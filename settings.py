@@ -129,7 +129,8 @@ class Settings(BaseSettings):
     neo4j_heap: str = Field(default="1g", pattern=r"^\d+[mg]$", description="The embedded Neo4j's Java heap.")
     neo4j_page_cache: str = Field(default="512m", pattern=r"^\d+[mg]$", description="The embedded Neo4j's page cache.")
     redis_url: str | None = Field(
-        default=None, description="A Redis 6 or later to use (redis://, rediss://, unix://). Unset: an embedded one is started."
+        default=None,
+        description="A Redis 6 or later (redis://, rediss://, unix://, redis+cluster://, redis+sentinel://). Unset: an embedded one.",
     )
     redis_ca: Path | None = Field(default=None, description="Authorities for a rediss:// server, PEM. Unset: the usual ones.")
     redis_memory: str = Field(default="256mb", pattern=r"^\d+(kb|mb|gb)$", description="How much memory the embedded Redis may use.")

@@ -12,22 +12,20 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from hashlib import blake2b
 from importlib.resources import files
-from typing import Any, cast
+from typing import Any
 
-from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from ..errors import Unavailable
 from .circuit import Circuit
 from .hearing import Hearing
 from .near import Near
+from .redis_client import Client, open_redis
 from .tasks import end
 
 log = logging.getLogger("cairn.cache")
@@ -89,7 +87,7 @@ class Epochs:
     """
 
     def __init__(
-        self, redis: Redis, namespace: str, near: Near, *, patience: float = 0.1, staleness: float = 0.5, hold: float = 60.0
+        self, redis: Client, namespace: str, near: Near, *, patience: float = 0.1, staleness: float = 0.5, hold: float = 60.0
     ) -> None:
         self.near = near
         self.id = secrets.token_hex(8)
@@ -305,17 +303,15 @@ async def open_epochs(
     `namespace` must name the graph: replicas over the same graph share it, others may not. `memory`: bytes of answers that this process
     keeps itself; 0 for none.
     """
-    from_url = cast("Callable[..., Redis]", Redis.from_url)
-    redis = from_url(url, retry=Retry(NoBackoff(), 0), socket_connect_timeout=patience)
-    epochs = Epochs(redis, namespace, Near(memory, trust), patience=patience, staleness=staleness, hold=hold)
-    keepers = [asyncio.create_task(epochs.keep_marks(), name="cairn-cache-marks")]
-    if memory > 0:
-        keepers.append(asyncio.create_task(Hearing(epochs, url).work(), name="cairn-cache-hearing"))
-    try:
-        yield epochs
-    finally:
-        await end(*keepers, *epochs.calls)
-        await redis.aclose()
+    async with open_redis(url, patience) as redis:
+        epochs = Epochs(redis, namespace, Near(memory, trust), patience=patience, staleness=staleness, hold=hold)
+        keepers = [asyncio.create_task(epochs.keep_marks(), name="cairn-cache-marks")]
+        if memory > 0:
+            keepers.append(asyncio.create_task(Hearing(epochs, url).work(), name="cairn-cache-hearing"))
+        try:
+            yield epochs
+        finally:
+            await end(*keepers, *epochs.calls)
 
 
 def slot(tag: str) -> int:

@@ -5,15 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
-from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from ..errors import Unavailable
+from .redis_client import Client, open_redis, subscribe
 from .tasks import end
 
 if TYPE_CHECKING:
@@ -24,12 +22,6 @@ _CONNECT_SECONDS = 2.0
 _AGAIN_SECONDS = 0.25
 _RENEWALS = 3
 """Trust is renewed so many times while it lasts."""
-
-
-class _PubSub(Protocol):
-    async def subscribe(self, *channels: str) -> None: ...
-    async def get_message(self, *, timeout: float) -> Mapping[str, Any] | None: ...
-    async def aclose(self) -> None: ...
 
 
 class Hearing:
@@ -48,37 +40,32 @@ class Hearing:
 
     async def work(self) -> None:
         """Hear until cancelled; connects again whenever Redis comes back."""
-        from_url = cast("Callable[..., Redis]", Redis.from_url)
-        redis = from_url(self._url, retry=Retry(NoBackoff(), 0), socket_connect_timeout=_CONNECT_SECONDS)
-        try:
-            while True:
-                await self._connection(redis)
-                await asyncio.sleep(_AGAIN_SECONDS)
-        finally:
-            await self._epochs.leave()
-            await redis.aclose()
+        async with open_redis(self._url, _CONNECT_SECONDS) as redis:
+            try:
+                while True:
+                    await self._connection(redis)
+                    await asyncio.sleep(_AGAIN_SECONDS)
+            finally:
+                await self._epochs.leave()
 
-    async def _connection(self, redis: Redis) -> None:
+    async def _connection(self, redis: Client) -> None:
         self._epochs.id = secrets.token_hex(8)
-        pubsub = cast("_PubSub", redis.pubsub(ignore_subscribe_messages=False))  # pyright: ignore[reportUnknownMemberType]
-        helpers: list[asyncio.Task[None]] = []
         self._asked = None
         try:
             await self._epochs.ping()  # so that the state is not made anew while this process is among those who hear
-            async with asyncio.timeout(_CONNECT_SECONDS):
-                await pubsub.subscribe(*self._epochs.channels)
-            helpers += [asyncio.create_task(self._renew()), asyncio.create_task(self._acknowledge())]
-            while True:
-                message = await pubsub.get_message(timeout=_CONNECT_SECONDS)
-                if message is None and not self._near.trusted:
-                    raise TimeoutError
-                self._take(message)
+            async with subscribe(redis, _CONNECT_SECONDS, *self._epochs.channels) as pubsub:
+                helpers = [asyncio.create_task(self._renew()), asyncio.create_task(self._acknowledge())]
+                try:
+                    while True:
+                        message = await pubsub.get_message(timeout=_CONNECT_SECONDS)
+                        if message is None and not self._near.trusted:
+                            raise TimeoutError
+                        self._take(message)
+                finally:
+                    self._near.doubt()
+                    await end(*helpers)
         except (RedisError, OSError, TimeoutError, Unavailable) as error:
             log.warning("what other replicas wrote can't be heard (%s); going on without answers of its own", type(error).__name__)
-        finally:
-            self._near.doubt()
-            await end(*helpers)
-            await asyncio.gather(pubsub.aclose(), return_exceptions=True)
 
     async def _renew(self) -> None:
         """Ask for trust once in a while, one question at a time: who does not hear the answer asks no more, and is not waited for."""

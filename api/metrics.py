@@ -1,86 +1,109 @@
-"""What is counted, for Prometheus."""
+"""What is counted, for Prometheus: by one process, or by all workers of a `cairn up --workers N`, whichever of them is asked."""
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections import Counter
-from collections.abc import Iterator
+import os
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
 
-from prometheus_client import CollectorRegistry, Gauge, generate_latest
-from prometheus_client import Counter as MovesCounter
-from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
+import psutil
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
-from prometheus_client.registry import Collector
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead  # pyright: ignore[reportUnknownVariableType]
 from starlette.requests import Request
 from starlette.responses import Response
+
+from ..learning.knobs import Move
+from ..learning.tuner import Tuner
 
 _SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
 
-class _Counts(Collector):
-    """Counted in plain numbers, by the one thread that serves, because counting stands in the way of every answer."""
-
-    def __init__(self) -> None:
-        self.statuses: Counter[int] = Counter()
-        self.levels: Counter[str] = Counter()
-        self.buckets = [0] * (len(_SECONDS) + 1)
-        self.seconds = 0.0
-
-    def collect(self) -> Iterator[Metric]:
-        """As Prometheus reads it."""
-        requests = CounterMetricFamily("cairn_http_requests", "HTTP requests by status.", labels=["status"])
-        for status, count in self.statuses.items():
-            requests.add_metric([str(status)], count)
-        queries = CounterMetricFamily("cairn_queries", "GraphQL queries by where their answer came from.", labels=["cache"])
-        for level, count in self.levels.items():
-            queries.add_metric([level], count)
-        so_far = 0
-        buckets: list[tuple[str, float]] = []
-        for most, count in zip([*map(str, _SECONDS), "+Inf"], self.buckets, strict=True):
-            so_far += count
-            buckets.append((most, so_far))
-        yield from (requests, queries)
-        yield HistogramMetricFamily("cairn_http_request_seconds", "How long HTTP requests took.", buckets=buckets, sum_value=self.seconds)
+SHARED = "PROMETHEUS_MULTIPROC_DIR"
+"""Names the folder in which workers count together, when it is set before prometheus_client is imported."""
 
 
 class Metrics:
-    """The counters of one process. Holds numbers only: no tenant, no principal, no query."""
+    """The counters of this process, or its part of what all workers count. Holds numbers only: no tenant, no principal, no query."""
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
-        self._counts = _Counts()
-        self._registry.register(self._counts)
-        self.in_flight = Gauge("cairn_http_requests_in_flight", "HTTP requests that are being answered.", registry=self._registry)
-        self.websockets = Gauge("cairn_websockets", "Open WebSocket connections.", registry=self._registry)
+        self._asked: list[Callable[[], None]] = []
+        requests = Counter("cairn_http_requests", "HTTP requests by status.", ["status"], registry=self._registry)
+        queries = Counter("cairn_queries", "GraphQL queries by where their answer came from.", ["cache"], registry=self._registry)
+
+        @cache
+        def requests_of(status: int) -> Counter:
+            return requests.labels(str(status))
+
+        @cache
+        def queries_of(level: str) -> Counter:
+            return queries.labels(level)
+
+        self._requests, self._queries = requests_of, queries_of
+        self._seconds = Histogram("cairn_http_request_seconds", "How long HTTP requests took.", buckets=_SECONDS, registry=self._registry)
+        self.in_flight = Gauge(
+            "cairn_http_requests_in_flight", "HTTP requests that are being answered.", registry=self._registry, multiprocess_mode="livesum"
+        )
+        self.websockets = Gauge("cairn_websockets", "Open WebSocket connections.", registry=self._registry, multiprocess_mode="livesum")
 
     def count(self, status: int, level: str | None, seconds: float) -> None:
         """Count one HTTP request; `level` is its answer's X-Cache."""
-        counts = self._counts
-        counts.statuses[status] += 1
-        counts.seconds += seconds
-        counts.buckets[bisect_left(_SECONDS, seconds)] += 1
+        self._requests(status).inc()
+        self._seconds.observe(seconds)
         if level is not None:
-            counts.levels[level] += 1
+            self._queries(level).inc()
 
     def follow(self, tuner: Tuner) -> None:
         """Tell where a tuner's knobs stand, how far from their limits things are, and what becomes of its moves."""
-        moves = MovesCounter("cairn_tuning_moves", "Moves of knobs by outcome.", ["knob", "outcome"], registry=self._registry)
-        values = Gauge("cairn_tuning_value", "Where a knob stands.", ["knob"], registry=self._registry)
-        score = Gauge("cairn_tuning_score", "The limit over the mean latency, as it was last read.", registry=self._registry)
-        broken = Gauge("cairn_tuning_broken_seconds", "For how long the objective was broken.", registry=self._registry)
-        strains = Gauge("cairn_tuning_strain", "How far from its limit something was, 1 being it.", ["name"], registry=self._registry)
-        for knob in tuner.knobs.values():
-            values.labels(knob.name).set_function(knob.get)
-        score.set_function(lambda: 0.0 if tuner.reading is None else tuner.reading.score)
-        broken.set_function(lambda: tuner.broken_seconds)
-        for name in (*tuner.figures.names, "found"):
-            strains.labels(name).set_function(lambda name=name: tuner.figures.strains.get(name, 0.0))
+        moves = Counter("cairn_tuning_moves", "Moves of knobs by outcome.", ["knob", "outcome"], registry=self._registry)
+        values = self._gauge("cairn_tuning_value", "Where a knob stands.", "knob")
+        score = self._gauge("cairn_tuning_score", "The limit over the mean latency, as it was last read.")
+        broken = self._gauge("cairn_tuning_broken_seconds", "For how long the objective was broken.")
+        strains = self._gauge("cairn_tuning_strain", "How far from its limit something was, 1 being it.", "name")
+
+        def tell() -> None:
+            for knob in tuner.knobs.values():
+                values.labels(knob.name).set(knob.get())
+            score.set(0.0 if tuner.reading is None else tuner.reading.score)
+            broken.set(tuner.broken_seconds)
+            for name in (*tuner.figures.names, "found"):
+                strains.labels(name).set(tuner.figures.strains.get(name, 0.0))
 
         def count(move: Move) -> None:
             moves.labels(move.knob, move.outcome.value.lower()).inc()
 
         tuner.listeners.append(count)
+        tuner.readers.append(tell)
+        self._asked.append(tell)
+
+    def _gauge(self, name: str, what: str, *labels: str) -> Gauge:
+        """What each process has a value of its own of."""
+        return Gauge(name, what, labels, registry=self._registry, multiprocess_mode="liveall")
 
     async def page(self, request: Request) -> Response:  # noqa: ARG002 -- an endpoint
         """The endpoint, in Prometheus' text format."""
-        return Response(generate_latest(self._registry), headers={"content-type": CONTENT_TYPE_LATEST})
+        for tell in self._asked:
+            tell()
+        shared = os.environ.get(SHARED)
+        registry = self._registry if shared is None else _of_all(Path(shared))
+        return Response(generate_latest(registry), headers={"content-type": CONTENT_TYPE_LATEST})
+
+
+def fresh_folder(folder: Path) -> Path:
+    """The folder `SHARED` shall name, without what an earlier run counted."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for left in folder.glob("*.db"):
+        left.unlink()
+    return folder
+
+
+def _of_all(folder: Path) -> CollectorRegistry:
+    """What all workers counted; what a worker that died was doing is not being done any more."""
+    for pid in {int(file.stem.rpartition("_")[2]) for file in folder.glob("gauge_live*.db")}:
+        if not psutil.pid_exists(pid):
+            mark_process_dead(pid, str(folder))
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry, str(folder))
+    return registry

@@ -32,7 +32,7 @@ _ENDED = (Outcome.KEPT, Outcome.BACKED_OFF)
 
 class Tuner:
     """Run `work` as a task. `knobs` are all that there are, in the order in which they are tried; `probes` are asked for more to look at
-    before a reading, such as what a sample of recalls finds.
+    before a reading, such as what a sample of recalls finds; `listeners` are told of moves, `readers` that there was a reading.
     """
 
     def __init__(self, database: Database, writer: Writer, settings: Settings, knobs: Sequence[Knob]) -> None:
@@ -48,6 +48,7 @@ class Tuner:
         self.broken_seconds = 0.0
         """For how long the objective has been broken since the process began."""
         self.listeners: list[Callable[[Move], None]] = []
+        self.readers: list[Callable[[], None]] = []
         self.probes: list[Callable[[], Awaitable[None]]] = []
         self._allowed = {knob.name: Mode.FROZEN if knob.shared else self._usual(knob) for knob in knobs}
         self._controller = Controller(OBJECTIVE, tuple(knobs), self._allowed)
@@ -88,6 +89,8 @@ class Tuner:
         """Let the controller take in a reading."""
         self.reading = reading
         self._take(self._controller.observe(now(), reading))
+        for reader in self.readers:
+            reader()
 
     async def look(self) -> None:
         """Write the moves since the last look, and follow what is said elsewhere: by administrators, and of shared knobs."""
