@@ -18,10 +18,11 @@ from redis.asyncio import Redis
 from redis.crc import key_slot
 from redis.exceptions import RedisError
 
-from cairn.api.epochs import Epochs, Missing, open_epochs
+from cairn.api.epochs import Epochs, Found, Missing, open_epochs
 from cairn.api.events import open_events
 from cairn.api.rates import open_rates
 from cairn.api.redis_client import RedisURL, open_redis
+from cairn.api.stored import Stored
 from cairn.errors import BadInput, RateLimited
 from cairn.graph.changes import Event
 from cairn.graph.embedded_redis import server
@@ -161,7 +162,11 @@ async def is_kept(epochs: Epochs, key: str, tags: frozenset[str] = TAGS) -> bool
     if isinstance(found, Missing):
         await epochs.store(key, found, tags, 60, b"answer")
         found = await epochs.lookup(key)
-    return found == b"answer"
+    return answer_of(found) == b"answer"
+
+
+def answer_of(found: Found | Missing | None) -> bytes | None:
+    return found.kept if isinstance(found, Found) else None
 
 
 async def write(epochs: Epochs) -> bool:
@@ -174,10 +179,30 @@ async def test_a_cluster_keeps_answers_and_forgets_those_that_are_stale(cluster:
         async with open_epochs(cluster_url(cluster), space) as one, open_epochs(cluster_url(cluster), space) as other:
             await holds(lambda: is_kept(one, "a:k"))
             await holds(lambda: is_kept(other, "a:l", frozenset({"t/y"})))
-            assert await asyncio.gather(*(other.lookup(key) for key in ("a:k", "a:l"))) == [b"answer", b"answer"]
+            assert [answer_of(await other.lookup(key)) for key in ("a:k", "a:l")] == [b"answer", b"answer"]
             assert await write(other)
             assert isinstance(await one.lookup("a:k"), Missing)
-            assert await one.lookup("a:l") == b"answer"
+            assert answer_of(await one.lookup("a:l")) == b"answer"
+
+
+async def test_what_a_process_keeps_itself_is_stale_once_another_has_written_in_a_cluster(cluster: list[Node]) -> None:
+    for space in ("n", "m", "o"):
+        url = cluster_url(cluster)
+        async with open_epochs(url, space, memory=1 << 20) as one, open_epochs(url, space, memory=1 << 20) as other:
+            await holds(lambda: trust(one, other))
+            for round in range(5):
+                await holds(lambda: is_kept(one, "a:k"))
+                found = await one.lookup("a:k")
+                assert isinstance(found, Found)
+                stored = Stored(found.kept, 60.0)
+                one.near.put("a:k", stored, found.slots, found.left, found.generation, found.epoch)
+                assert one.near.get("a:k") is not None, round
+                assert await write(other)
+                assert one.near.get("a:k") is None, round
+
+
+async def trust(*several: Epochs) -> bool:
+    return all(epochs.near.trusted for epochs in several)
 
 
 async def test_a_node_that_is_killed_costs_answers_not_errors_and_is_used_again(cluster: list[Node]) -> None:
