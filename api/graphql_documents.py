@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from graphql import (
+    DirectiveNode,
     DocumentNode,
     FragmentDefinitionNode,
     GraphQLError,
@@ -16,9 +17,13 @@ from graphql import (
     NonNullTypeNode,
     OperationDefinitionNode,
     OperationType,
+    VariableNode,
+    VariableValues,
+    Visitor,
     get_variable_values,
     parse,
     specified_rules,
+    visit,
 )
 from strawberry.schema.schema import validate_document
 
@@ -52,12 +57,18 @@ class Operation:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A document that parses and whose operations keep to the limits; whether it is valid, `Documents.errors` says."""
+    """A document that parses and whose operations keep to the limits; whether it is valid, `Documents.errors` says.
+
+    `deciding` names the variables that decide what @skip and @include leave; None when it has other directives. `programs` is for what
+    is compiled of it, and goes with it.
+    """
 
     text: str
     node: DocumentNode
     operations: tuple[Operation, ...]
     fragments: dict[str, FragmentDefinitionNode]
+    deciding: tuple[str, ...] | None
+    programs: dict[Any, Any] = field(default_factory=dict[Any, Any], compare=False, repr=False)
     errors: list[tuple[GraphQLError, ...]] = field(default_factory=list[tuple[GraphQLError, ...]], compare=False, repr=False)
 
     def operation(self, name: str | None) -> Operation:
@@ -107,8 +118,11 @@ class Documents:
             document.errors.append(tuple(found[:_MOST_ERRORS]))
         return document.errors[0]
 
-    def cost(self, document: Document, operation: Operation, variables: Mapping[str, Any]) -> int:
-        """What a valid operation costs with these variables. Raises Refused when they don't fit, or when it costs too much."""
+    def cost(self, document: Document, operation: Operation, variables: Mapping[str, Any]) -> tuple[VariableValues, int]:
+        """A valid operation's variables as its resolvers get them, and what it costs with them.
+
+        Raises Refused when they don't fit, or when it costs too much.
+        """
         self._check_lists(operation, variables)
         values = get_variable_values(self.schema, operation.node.variable_definitions or (), dict(variables), max_errors=_MOST_ERRORS)
         if isinstance(values, list):
@@ -117,7 +131,7 @@ class Documents:
         if cost > self.limits.cost:
             most = self.limits.cost
             raise Refused(TooCostly(f"the operation can return {cost} objects and at most {most} are allowed; ask for smaller pages"))
-        return cost
+        return values, cost
 
     def _check_lists(self, operation: Operation, variables: Mapping[str, Any]) -> None:
         """Refuse long lists before each of their items is looked at."""
@@ -143,4 +157,26 @@ class Documents:
         operations = tuple(
             Operation(one.name.value if one.name else None, one.operation, frozenset(root_fields(one, fragments)), one) for one in nodes
         )
-        return Document(text, node, operations, fragments)
+        return Document(text, node, operations, fragments, _deciding(node) if "@" in text else ())
+
+
+class _Deciding(Visitor):
+    """Looks at every directive of a document."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: dict[str, None] = {}
+        self.others = False
+
+    def enter_directive(self, node: DirectiveNode, *_: Any) -> None:
+        if node.name.value not in ("skip", "include"):
+            self.others = True
+        for argument in node.arguments or ():
+            if isinstance(argument.value, VariableNode):
+                self.names[argument.value.name.value] = None
+
+
+def _deciding(node: DocumentNode) -> tuple[str, ...] | None:
+    found = _Deciding()
+    visit(node, found)
+    return None if found.others else tuple(found.names)

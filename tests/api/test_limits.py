@@ -43,7 +43,7 @@ def cost(text: str, variables: dict[str, Any] | None = None, **limits: int) -> i
     errors = reader.errors(document)
     if errors:
         raise Refused(*errors)
-    return reader.cost(document, document.operation(None), variables or {})
+    return reader.cost(document, document.operation(None), variables or {})[1]
 
 
 @pytest.mark.parametrize(
