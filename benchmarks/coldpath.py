@@ -73,12 +73,12 @@ class Reader:
         """By an auto-commit transaction, which is the driver's fastest way."""
         async with self._driver.session(database="neo4j", default_access_mode="READ") as session:
             result = await session.run(statement, parameters)  # pyright: ignore[reportArgumentType]
-            return [record["memory"] async for record in result]
+            return [one async for record in result for one in record["memories"]]
 
     async def naively(self, statement: str, parameters: dict[str, Any]) -> list[dict[str, Any]]:
         """By the way that the driver's manual shows first."""
         result = await self._driver.execute_query(statement, parameters, database_="neo4j", routing_="r")  # pyright: ignore[reportArgumentType]
-        return [record["memory"] for record in result.records]
+        return [one for record in result.records for one in record["memories"]]
 
     async def page(self, read: Read, after: str | None) -> list[dict[str, Any]]:
         """The ten memories after a cursor."""
@@ -249,8 +249,8 @@ async def compare(loads: Mapping[str, Load], connections: int, options: argparse
     await check(loads)
     outcomes: dict[str, list[Outcome]] = {name: [] for name in loads}
     for number in range(options.rounds + 1):
-        for name, load in loads.items():
-            outcome = await press(load, connections, options.seconds)
+        for name, one in loads.items():
+            outcome = await press(one, connections, options.seconds)
             if number:
                 outcomes[name].append(outcome)
     for name, found in outcomes.items():
