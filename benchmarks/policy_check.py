@@ -3,7 +3,8 @@
     python benchmarks/policy_check.py [--rules 100 1000 10000]
 
 For each number of rules: a check by Casbin, one by the table that it has not seen before, one that it has; how long it takes to
-load the rules, and from there to the first answer for a principal that nobody asked about; every answer is compared.
+load the rules, and from there to the first answer for a principal that nobody asked about, lists of what it may read included;
+every answer is compared. Goals at 10,000 rules: under 5 us for a check seen before, under 1 ms for a principal never seen.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import argparse
 import random
 from collections.abc import Callable
+from statistics import median
 from time import perf_counter
 
 from cairn.graph.access import Identity
@@ -58,13 +60,12 @@ def measure(count: int) -> None:
     rules = rules.plus(parse_rule(TENANT, "role0", "memory:team/new", "read", "allow"))
     edited = perf_counter() - begin
     catalog = Catalog(tuple(sorted({*(f"team/{n}" for n in range(500)), *(f"agent/agent{n}" for n in range(500)), "public"})))
-    begin = perf_counter()
     access = compile_access(rules, catalog, Identity("acme", "agent1"))
-    access.decide("memory:team/1/1", "read")
-    cold = perf_counter() - begin
-    begin = perf_counter()
-    compile_access(rules, catalog, Identity("acme", "agent51")).decide("memory:team/1/1", "read")
-    second = perf_counter() - begin
+    cold: list[float] = []
+    for number in range(100):
+        begin = perf_counter()
+        compile_access(rules, catalog, Identity("acme", f"agent{number}")).decide("memory:team/1/1", "read")
+        cold.append(perf_counter() - begin)
 
     rng = random.Random(11)
     named = [rule.object.replace("*", "x") for role in rules.reach("agent1") for rule in rules.grants(role).rules]
@@ -86,7 +87,7 @@ def measure(count: int) -> None:
     print(f"  Casbin enforce          {casbin * 1e6:>12,.1f} us")
     print(f"  table, first time       {unseen * 1e6:>12,.2f} us   {casbin / unseen:>10,.0f} times as fast")
     print(f"  table, again            {seen * 1e6:>12,.2f} us   {casbin / seen:>10,.0f} times as fast")
-    print(f"  compile and first check {cold * 1e3:>12,.2f} ms   (a principal with the same roles next: {second * 1e3:.2f} ms)")
+    print(f"  compile and first check {median(cold) * 1e3:>12,.2f} ms   (of 100 principals the slowest: {max(cold) * 1e3:.2f} ms)")
     print(f"  load and validate       {loaded * 1e3:>12,.2f} ms   (one rule more: {edited * 1e3:.2f} ms)")
 
 

@@ -12,7 +12,7 @@ from .access import Access
 from .changes import Change, Entry, Event, Results, Settled, Step, content_hash, idempotency
 from .database import Database, Row
 from .instants import now
-from .keyring import Held, agent_subject, sealer_for
+from .keyring import agent_subject, held_by, sealer_for
 from .names import agent_scope, check_id, check_name, key
 from .pages import Page, check_first, decode, encode, page
 from .sealing import Sealed, as_stored, opened
@@ -52,7 +52,6 @@ async def register_agent(
         check_name("a goal", goal, 2_000)
     access.require(f"agent:{id}", "write")
     sealer = await sealer_for(writer, access.tenant, agent_subject(id))
-    held = Held.by([sealer])
     sealed = sealer.seal(json.dumps(list(goals)), "Agent", key(access.tenant, id), "goals") if goals else None
     stored = sealed if isinstance(sealed, bytes) else list(goals)
     digest = agent_hash(id, name, stored)
@@ -68,7 +67,6 @@ async def register_agent(
     }
 
     def settle(results: Results) -> Settled:
-        held.check(results)
         before = results[0][0]["before"]
         entry = Entry("agent.register", f"agent:{id}", before, digest)
         return Settled(None, (entry,), catalog_events(access.tenant, results[1]))
@@ -78,10 +76,11 @@ async def register_agent(
             tenant=access.tenant,
             actor=access.principal,
             policy_version=access.policy_version,
-            steps=(Step(_CYPHER["agents_register"], (row,)), scope_step(access.tenant, agent_scope(id)), held.step),
+            steps=(Step(_CYPHER["agents_register"], (row,)), scope_step(access.tenant, agent_scope(id))),
             settle=settle,
             conflicts=frozenset({f"agent:{id}", f"scope:{agent_scope(id)}"}),
             tags=frozenset({f"{access.tenant}/agent/{id}", f"{access.tenant}/agents"}),
+            held=held_by([sealer]),
             idempotency=idempotency(access.tenant, access.principal, "registerAgent", idempotency_key, [id, name, list(goals)]),
         )
     )

@@ -14,7 +14,7 @@ from .database import Database, Row
 from .facts import Fact, fact_hash, facts_by_id, object_key, unopened
 from .instants import check_instant, from_stamp, maybe_utc, now, stamp, utc
 from .iris import check_iri
-from .keyring import SHARED, Held, agent_subject, index_for, sealer_for
+from .keyring import SHARED, agent_subject, held_by, index_for, sealer_for
 from .memories import readable_step
 from .names import agent_scope, check_scope, new_id
 from .rdf import resource_key
@@ -125,7 +125,6 @@ async def assert_fact(writer: Writer, access: Access, new: NewFact, idempotency_
         new = replace(new, functional=await _is_functional(writer.database, access, new.predicate))
     fact = _check(access, new, now())
     sealer = await sealer_for(writer, access.tenant, subject_of(fact.scope))
-    held = Held.by([sealer])
     object = sealer.seal(fact.object, "Fact", fact.id, "object")
     found_by = object_key(fact.object, await index_for(writer, access.tenant))
 
@@ -134,7 +133,6 @@ async def assert_fact(writer: Writer, access: Access, new: NewFact, idempotency_
             raise NotFound("the evidence names a memory that does not exist or that you may not read")
 
     def settle(results: Results) -> Settled:
-        held.check(results)
         row = results[2][0]
         at = utc(row["at"])
         settled = replace(fact, recorded_at=at, valid_to=maybe_utc(row["validTo"]))
@@ -160,12 +158,12 @@ async def assert_fact(writer: Writer, access: Access, new: NewFact, idempotency_
                 readable_step(access, new.evidence),
                 scope_step(access.tenant, fact.scope),
                 Step(_CYPHER["facts_assert"], (_assert_row(access, fact, new, object, found_by),)),
-                held.step,
             ),
             check=check,
             settle=settle,
             conflicts=_conflicts(fact),
             tags=frozenset({f"{access.tenant}/facts"}),
+            held=held_by([sealer]),
             idempotency=idempotency(access.tenant, access.principal, "assertFact", idempotency_key, arguments),
         )
     )

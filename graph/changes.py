@@ -20,7 +20,10 @@ MAX_IDEMPOTENCY_KEY = 200
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One statement over rows. The statement unwinds `$rows` and returns `row.i AS i` with whatever the change needs to settle."""
+    """One statement over rows. The statement unwinds `$rows` and returns `row.i AS i` with whatever the change needs to settle.
+
+    One that many callers run returns these as maps in one list, `rows`: a record costs this process more than all that is in it.
+    """
 
     statement: Statement
     rows: tuple[Row, ...]
@@ -74,7 +77,8 @@ class Change:
     transaction may be retried. `check` sees the first step's results and may raise: then the later steps are skipped for this
     change. A first step that finds a conflict must return a row that says so and write nothing.
     `conflicts` names what two changes in one batch may not both touch (they then run one after the other).
-    `tags` are the cache tags that this change makes stale.
+    `tags` are the cache tags that this change makes stale. `held` are the ids of the keys that its values are sealed with: they are held
+    until the commit, and where one was destroyed before, nothing is committed and the caller gets Conflict.
     """
 
     tenant: str
@@ -84,6 +88,7 @@ class Change:
     check: Callable[[Sequence[Row]], None] | None = None
     conflicts: frozenset[str] = frozenset()
     tags: frozenset[str] = frozenset()
+    held: frozenset[str] = frozenset()
     idempotency: Idempotency | None = None
     policy_version: int = 0
     request: str | None = None

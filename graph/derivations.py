@@ -13,7 +13,7 @@ from datetime import datetime
 from .changes import Change, Entry, Event, Results, Settled, Step, answered, content_hash
 from .database import Row
 from .duplicates import digest
-from .keyring import Held, Sealer, index_for, sealer_for
+from .keyring import Sealer, held_by, index_for, sealer_for
 from .memories import Memory, stored_hash
 from .remembering import seal
 from .searchable import Index
@@ -49,19 +49,17 @@ async def derive(writer: Writer, tenant: str, derivations: Sequence[Derivation])
     """
     index = await index_for(writer, tenant)
     sealers = {subject: await sealer_for(writer, tenant, subject) for subject in sorted({one.subject for one in derivations})}
-    held = Held.by(sealers.values())
     protected = [_protected(tenant, one, index, sealers[one.subject]) for one in derivations]
     rows = tuple(row for _, row in protected)
 
     def settle(results: Results) -> Settled:
-        held.check(results)
         made = [protected[i][0] for i in answered(results[0])]
         entries = tuple(Entry("memory.derive", f"memory:{one.scope}/{one.id}", None, one.hash) for one in made)
         return Settled(len(made), entries, tuple(Event("memory", tenant, one.id, agent=one.agent) for one in made))
 
     named = {id for one in derivations for id in (one.memory.id, *one.episodes)}
-    steps = (Step(_CYPHER["derivations_create"], rows), held.step)
-    return await _write(writer, tenant, steps, settle, {one.memory.scope for one in derivations}, named)
+    steps = (Step(_CYPHER["derivations_create"], rows),)
+    return await _write(writer, tenant, steps, settle, {one.memory.scope for one in derivations}, named, held_by(sealers.values()))
 
 
 async def extend(writer: Writer, tenant: str, extensions: Sequence[Extension], at: datetime) -> int:
@@ -90,9 +88,10 @@ async def _write(
     settle: Callable[[Results], Settled],
     scopes: Collection[str],
     named: Collection[str],
+    held: frozenset[str] = frozenset(),
 ) -> int:
     tags = {f"{tenant}/memories", *(f"{tenant}/memories/{scope}" for scope in scopes), *(f"{tenant}/memory/{id}" for id in named)}
-    change = Change(tenant=tenant, actor="cairn", steps=steps, settle=settle, tags=frozenset(tags))
+    change = Change(tenant=tenant, actor="cairn", steps=steps, settle=settle, tags=frozenset(tags), held=held)
     return await writer.apply_alone(change, "consolidate")
 
 

@@ -13,10 +13,11 @@ from .access import Access
 from .changes import Change, Entry, Results, Settled, Step, answered, content_hash
 from .database import Database, Row
 from .instants import maybe_utc, now
-from .keyring import Keyring, index_context, subject_context, tenant_context
+from .keyring import Keyring
 from .master import MasterKey, unwrap, wrap
 from .sealing import ID_BYTES, KEY_BYTES
 from .statements import load
+from .wrapping import index_context, subject_context, tenant_context
 from .writer import Writer
 
 _CYPHER = load("encryption")

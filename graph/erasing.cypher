@@ -19,13 +19,14 @@ RETURN k.id AS id;
 // erasing_memories: memories of a subject, and those that were derived from them, in the order of their ids
 MATCH (m:Memory)
 WHERE m.tenant = $tenant AND m.id > $after AND (m.agent = $agent OR m.subjectKey IN $keys OR EXISTS { (m)-[:DERIVED_FROM]->(d) WHERE d.subjectKey IN $keys })
-RETURN m.id AS id, m.scope AS scope
-ORDER BY m.id LIMIT $limit;
+WITH m ORDER BY m.id LIMIT $limit
+RETURN m.id AS id, m.scope AS scope, COLLECT { MATCH (m)-[:MENTIONS]->(r:Resource) WHERE r.iri STARTS WITH $prefix RETURN DISTINCT r.key } AS names;
 
 // erasing_forgotten: forgotten memories of a subject that still have content
 MATCH (m:Forgotten)
 WHERE m.tenant = $tenant AND m.erasedAt IS NULL AND (m.agent = $agent OR m.subjectKey IN $keys OR EXISTS { (m)-[:DERIVED_FROM]->(d) WHERE d.subjectKey IN $keys })
-RETURN m.id AS id, m.scope AS scope LIMIT $limit;
+WITH m LIMIT $limit
+RETURN m.id AS id, m.scope AS scope, COLLECT { MATCH (m)-[:MENTIONS]->(r:Resource) WHERE r.iri STARTS WITH $prefix RETURN DISTINCT r.key } AS names;
 
 // erase_memories: destroys memories, one after the other, and mends their sessions' chains; what feedback or facts name stays as an empty node
 UNWIND $rows AS row

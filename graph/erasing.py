@@ -20,7 +20,7 @@ from .facts import fact_hash
 from .facts import unopened as unopened_fact
 from .instants import now
 from .keyring import agent_subject, person_subject
-from .locals import LOCAL, scope_graph
+from .locals import LOCAL, drop_entries, drop_step, scope_graph
 from .names import agent_scope, check_id, key
 from .statements import load
 from .writer import Writer
@@ -95,8 +95,8 @@ class _Erasure:
     keys: tuple[str, ...]
 
     async def memories(self) -> int:
-        """Destroy the subject's memories, those that are forgotten too; how many."""
-        wanted: Row = {"agent": self.of_agent, "keys": list(self.keys)}
+        """Destroy the subject's memories, those that are forgotten too, and the local entities that only they mentioned; how many."""
+        wanted: Row = {"agent": self.of_agent, "keys": list(self.keys), "prefix": LOCAL}
         gone = await self.all("erasing_memories", {**wanted, "after": ""}, "erase_memories", _memories)
         return gone + await self.all("erasing_forgotten", wanted, "erase_forgotten", _memories)
 
@@ -107,11 +107,13 @@ class _Erasure:
             at = now()
             step = Step(_CYPHER[erase], tuple({**row, "tenant": tenant, "at": at, "prefix": LOCAL} for row in rows))
 
+            names = drop_step(name for row in rows for name in row.get("names", ()))
+
             def settle(results: Results, rows: Sequence[Row] = rows) -> Settled:
                 found = entries(rows, results)
-                return Settled(len(found), tuple(found))
+                return Settled(len(found), (*found, *drop_entries(results[1])))
 
-            changed: int = await self.writer.apply_alone(_change(self.access, step, settle), "erasing")
+            changed: int = await self.writer.apply_alone(_change(self.access, step, settle, names), "erasing")
             if not changed:
                 break
             done += changed
@@ -135,7 +137,7 @@ class _Erasure:
 
 
 def _change(access: Access, step: Step, settle: Callable[[Results], Settled], *more: Step) -> Change:
-    kinds = ("memories", "facts", "feedback", "agents", "communities", "graphs")
+    kinds = ("memories", "facts", "feedback", "agents", "communities", "graphs", "locals")
     return Change(
         tenant=access.tenant,
         actor=access.principal,

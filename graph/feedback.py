@@ -9,7 +9,7 @@ from .access import Access
 from .changes import Change, Entry, Event, Results, Settled, Step, content_hash, idempotency
 from .database import Row
 from .instants import now
-from .keyring import Held, agent_subject, sealer_for
+from .keyring import agent_subject, held_by, sealer_for
 from .memories import readable_step
 from .names import agent_scope, key, new_id
 from .sealing import Stored, as_stored
@@ -49,7 +49,6 @@ async def give_feedback(
     if not set(named) <= set(hits):
         raise BadInput("feedback may name hits of that recall only")
     sealer = await sealer_for(writer, access.tenant, agent_subject(agent))
-    held = Held.by([sealer])
     place = key(access.tenant, access.principal, content_hash(recall))
     sealed = {name: sealer.seal(text, "Feedback", place, name) for name, text in (("recall", recall), ("query", query))}
     digest = feedback_hash(sealed["recall"], agent, sealed["query"], useful, useless)
@@ -68,7 +67,6 @@ async def give_feedback(
             raise NotFound("feedback names a memory that was forgotten or that you may not read")
 
     def settle(results: Results) -> Settled:
-        held.check(results)
         given = results[1][0]
         entry = Entry("feedback.give", f"feedback:{given['id']}", given["before"], digest)
         return Settled(answer=True, entries=(entry,), events=(Event("feedback", access.tenant, given["id"], agent=agent),))
@@ -78,11 +76,12 @@ async def give_feedback(
             tenant=access.tenant,
             actor=access.principal,
             policy_version=access.policy_version,
-            steps=(readable_step(access, named), Step(_CYPHER["feedback_give"], (row,)), held.step),
+            steps=(readable_step(access, named), Step(_CYPHER["feedback_give"], (row,))),
             check=check,
             settle=settle,
             conflicts=frozenset({f"feedback:{row['key']}"}),
             tags=frozenset({f"{access.tenant}/feedback"}),
+            held=held_by([sealer]),
             idempotency=idempotency(access.tenant, access.principal, "feedback", idempotency_key, [recall, list(useful), list(useless)]),
         )
     )

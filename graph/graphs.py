@@ -73,7 +73,7 @@ def collect_graphs(tenant: str, numbers: Sequence[int]) -> None:
     if len(numbers) > tags.MANY:
         tags.collect(f"{tenant}/graphs")
     else:
-        tags.collect(*(f"{tenant}/graph/{number}" for number in numbers))
+        tags.collect(f"{tenant}/locals", *(f"{tenant}/graph/{number}" for number in numbers))
 
 
 def _graph(row: Row) -> NamedGraph:

@@ -8,6 +8,7 @@ from typing import Any
 from ..errors import BadInput
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
 
 
 def now() -> datetime:
@@ -23,6 +24,11 @@ def utc(value: Any) -> datetime:
     if not isinstance(native, datetime):
         raise TypeError(f"{type(value).__name__} is no instant")
     return native.replace(tzinfo=UTC) if native.tzinfo is None else native.astimezone(UTC)
+
+
+def micros(value: datetime) -> int:
+    """An aware instant in microseconds since 1970: what `utc` takes back. The driver packs it at a hundredth of an instant's price."""
+    return (value - _EPOCH) // _MICROSECOND
 
 
 def maybe_utc(value: Any) -> datetime | None:

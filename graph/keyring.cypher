@@ -29,11 +29,3 @@ RETURN row.i AS i, k.id AS id, k.parent AS parent, k.wrapped AS wrapped, full;
 UNWIND $ids AS id
 MATCH (k:SubjectKey {id: id})
 RETURN k.id AS id, k.tenant AS tenant, k.parent AS parent, k.wrapped AS wrapped;
-
-// keyring_hold: holds keys that values of this transaction were sealed with, so that none is destroyed meanwhile
-UNWIND $rows AS row
-MATCH (k:SubjectKey {id: row.id})
-SET k.heldAt = row.at
-WITH row, k
-WHERE k.wrapped IS NOT NULL
-RETURN row.i AS i;

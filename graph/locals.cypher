@@ -46,3 +46,16 @@ WHERE d.graph = g.number AND d.key > $after AND NOT EXISTS { (r)-[l:owl__sameAs]
 WITH g, r, d ORDER BY d.key LIMIT $limit
 RETURN d.key AS key, r.iri AS iri, d.literals AS literals,
        COLLECT { MATCH (r)<-[:MENTIONS]-(m:Memory) RETURN DISTINCT m.agent LIMIT 100 } AS agents;
+
+// locals_drop: destroys local entities, held meanwhile, that no memory mentions any more and that nothing else leads to or from
+UNWIND $rows AS row
+MATCH (r:Resource {key: row.key})
+WHERE r.iri STARTS WITH row.prefix
+SET r.blank = false
+WITH row, r
+WHERE NOT EXISTS { (r)-[l]-() WHERE type(l) <> 'DESCRIBED_IN' } AND COUNT { (r)-[:DESCRIBED_IN]->() } = 1
+MATCH (r)-[d:DESCRIBED_IN]->(g:Graph {kind: 'scope'})
+SET g.revision = coalesce(g.revision, 0) + 1
+WITH row, r, r.iri AS iri, d.hash AS before
+DETACH DELETE r
+RETURN row.i AS i, iri, before;

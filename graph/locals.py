@@ -113,6 +113,18 @@ def local_events(tenant: str, results: Sequence[Row]) -> tuple[Event, ...]:
     return (Event("catalog", tenant, tenant),) if any(row["isNew"] for row in results) else ()
 
 
+def drop_step(keys: Iterable[str]) -> Step:
+    """The step that destroys those of the local entities that nothing mentions any more, so that an erased text leaves no name behind.
+    It goes behind those that erase; its results go to `drop_entries`.
+    """
+    return Step(_CYPHER["locals_drop"], tuple({"key": key, "prefix": LOCAL} for key in sorted(set(keys))))
+
+
+def drop_entries(results: Sequence[Row]) -> tuple[Entry, ...]:
+    """The ledger's lines for the entities that a `drop_step` destroyed."""
+    return tuple(Entry("entity.erase", f"entity:{row['iri']}", row["before"], None) for row in results)
+
+
 async def identify(writer: Writer, database: Database, access: Access, local: str, iri: str, idempotency_key: str | None = None) -> None:
     """Say that the local entity `local` is the same as the resource `iri`: an `owl:sameAs` link in the scope's graph.
 

@@ -133,14 +133,16 @@ RETURN origin.id AS origin, m {.id, .externalId, .agent, .kind, .modality, .text
           recordedAt: m.recordedAt.epochSeconds * 1000000 + m.recordedAt.microsecond,
           expiresAt: m.expiresAt.epochSeconds * 1000000 + m.expiresAt.microsecond} AS memory;
 
-// memories_forgettable: where a readable memory is that is to be forgotten, or erased after it was forgotten
+// memories_forgettable: where a readable memory is that is to be forgotten, or erased after it was forgotten, and the local entities it mentions
 MATCH (m:Memory {id: $id})
 WHERE m.tenant = $tenant AND m.scope IN $scopes
-RETURN m.scope AS scope, m.agent AS agent, m.session AS session, COLLECT { MATCH (m)<-[:DERIVED_FROM]-(d:Memory) RETURN d.id } AS derived
+RETURN m.scope AS scope, m.agent AS agent, m.session AS session, COLLECT { MATCH (m)<-[:DERIVED_FROM]-(d:Memory) RETURN d.id } AS derived,
+       COLLECT { MATCH (m)<-[:DERIVED_FROM*0..1]-()-[:MENTIONS]->(r:Resource) WHERE r.iri STARTS WITH $local RETURN DISTINCT r.key } AS names
 UNION ALL
 MATCH (m:Forgotten)
 WHERE $erase AND m.tenant = $tenant AND m.id = $id AND m.scope IN $scopes AND m.erasedAt IS NULL
-RETURN m.scope AS scope, m.agent AS agent, m.session AS session, COLLECT { MATCH (m)<-[:DERIVED_FROM]-(d:Memory) RETURN d.id } AS derived;
+RETURN m.scope AS scope, m.agent AS agent, m.session AS session, COLLECT { MATCH (m)<-[:DERIVED_FROM]-(d:Memory) RETURN d.id } AS derived,
+       COLLECT { MATCH (m)<-[:DERIVED_FROM*0..1]-()-[:MENTIONS]->(r:Resource) WHERE r.iri STARTS WITH $local RETURN DISTINCT r.key } AS names;
 
 // memories_forget: takes memories out of reading and searching and closes the gap in their session, which it holds meanwhile
 UNWIND $rows AS row

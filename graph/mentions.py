@@ -9,6 +9,7 @@ from . import tags
 from .access import Access
 from .changes import Entry, Event, Step, content_hash
 from .database import Database, Row
+from .graphs import collect_graphs
 from .instants import now
 from .locals import LocalEntity, is_local, local_entries, local_events, local_step
 from .memories import Memory, cursor, from_row, start_of
@@ -66,7 +67,7 @@ def link_steps(tenant: str, found: Mapping[str, Sequence[Mention]], index: Index
         return Linked(tenant)
     rows = tuple(_row(tenant, memory, mention) for memory, mention in mentions)
     locals_made = [mention.local for _, mention in mentions if mention.local is not None]
-    stale = frozenset({f"{tenant}/graphs"}) if locals_made else frozenset[str]()
+    stale = frozenset({f"{tenant}/graphs", f"{tenant}/locals"}) if locals_made else frozenset[str]()
     conflicts = frozenset(f"entity:{entity.key}" for entity in locals_made)
     return Linked(tenant, (local_step(tenant, locals_made, index), Step(_CYPHER["mentions_ensure"], rows)), stale, conflicts)
 
@@ -94,7 +95,7 @@ async def mentions_of(database: Database, access: Access, ids: Sequence[str]) ->
     Where spans overlap, the longest stands; of several entities at one span, one from a graph stands before a local one.
     """
     tags.collect(*(f"{access.tenant}/memory/{id}" for id in ids))
-    _collect_graphs(access)
+    collect_graphs(access.tenant, access.graphs)
     parameters: Row = {
         "tenant": access.tenant,
         "ids": list(ids),
@@ -118,7 +119,7 @@ async def memories_mentioning(
     check_first(first)
     start = start_of(after)
     tags.collect_each(access.tenant, "memories", access.scopes)
-    _collect_graphs(access)
+    collect_graphs(access.tenant, access.graphs)
     parameters: Row = {
         **_readable(access),
         "keys": list(keys),
@@ -136,13 +137,6 @@ async def memories_mentioning(
 
 def _readable(access: Access) -> Row:
     return {"tenant": access.tenant, "scopes": list(access.scopes), "graphs": list(access.graphs), "now": now()}
-
-
-def _collect_graphs(access: Access) -> None:
-    if len(access.graphs) > tags.MANY:
-        tags.collect(f"{access.tenant}/graphs")
-    else:
-        tags.collect(*(f"{access.tenant}/graph/{number}" for number in access.graphs))
 
 
 def _apart(mentions: Sequence[Mention]) -> list[Mention]:

@@ -16,7 +16,8 @@ from .changes import Change, Entry, Event, Idempotency, Results, Settled, Step, 
 from .database import Database, Row
 from .duplicates import digest, mark_step
 from .instants import check_instant, now, stamp
-from .keyring import Held, Sealer, index_for, sealer_for
+from .keyring import Sealer, held_by, index_for, sealer_for
+from .locals import LOCAL, drop_entries, drop_step
 from .memories import Kind, Memory, Modality, lookup_key, stored_hash, subject_of
 from .mentions import Linked
 from .names import agent_scope, check_characters, check_id, check_name, check_scope, key, new_id
@@ -66,7 +67,7 @@ class Protected:
 
     memory: Memory
     row: Row
-    held: Held
+    held: frozenset[str]
 
 
 def check(access: Access, new: NewMemory, at: datetime) -> Memory:
@@ -133,7 +134,7 @@ def _protected(access: Access, prepared: Prepared, index: Index, sealer: Sealer,
         "expiresAt": stamp(memory.expires_at),
         **vectors,
     }
-    return Protected(memory, row, Held.by([sealer]))
+    return Protected(memory, row, held_by([sealer]))
 
 
 def seal(sealer: Sealer, memory: Memory, index: Index) -> Row:
@@ -207,13 +208,11 @@ async def remember(
     mentions = linked or Linked(access.tenant)
     scopes = sorted({memory.scope for memory in memories})
     creates = tuple(item.row for item in protected)
-    held = Held(frozenset[str]().union(*(item.held.ids for item in protected)))
     sessions = _session_rows(access, memories)
 
     agents = {memory.agent for memory in memories}
 
     def settle(results: Results) -> Settled:
-        held.check(results)
         entries = tuple(Entry("memory.remember", f"memory:{m.scope}/{m.id}", None, m.hash) for m in memories)
         events = tuple(Event("memory", access.tenant, m.id, agent=m.agent, session=m.session) for m in memories)
         made = results[4] if mentions.steps else ()
@@ -231,12 +230,12 @@ async def remember(
             Step(_CYPHER["sessions_append"], sessions),
             *mentions.steps,
             mark_step((row["properties"] for row in creates), now()),
-            held.step,
         ),
         check=lambda rows: check_known(agents, rows),
         settle=settle,
         conflicts=frozenset({*(f"session:{row['key']}" for row in sessions), *mentions.conflicts}),
         tags=frozenset({f"{access.tenant}/memories", *(f"{access.tenant}/memories/{scope}" for scope in scopes), *mentions.tags}),
+        held=frozenset[str]().union(*(item.held for item in protected)),
         idempotency=idempotency(access.tenant, access.principal, "remember", idempotency_key, input),
     )
     return await writer.apply(change)
@@ -247,20 +246,22 @@ async def forget(
 ) -> bool:
     """Take the memory out of reading and searching; with `erase`, destroy its content too, also of one that was forgotten before.
 
-    What was derived from it goes the same way. False when somebody else did so at the same time. Raises NotFound when there is no
-    such memory that the caller may read, Forbidden without `delete` on `memory:<scope>`, Conflict when just now another memory was
-    derived from it.
+    What was derived from it goes the same way, and with `erase` the local entities that only it mentioned. False when somebody else
+    did so at the same time. Raises NotFound when there is no such memory that the caller may read, Forbidden without `delete` on
+    `memory:<scope>`, Conflict when just now another memory was derived from it.
     """
     once = idempotency(access.tenant, access.principal, "forget", idempotency_key, [id, erase])
-    wanted: Row = {"tenant": access.tenant, "scopes": list(access.scopes), "id": id, "erase": erase}
+    wanted: Row = {"tenant": access.tenant, "scopes": list(access.scopes), "id": id, "erase": erase, "local": LOCAL}
     rows = await database.read(_CYPHER["memories_forgettable"], wanted)
     if not rows:
         return await _forgotten_before(writer, access, id, once)
-    scope, agent, session, derived = (rows[0][name] for name in ("scope", "agent", "session", "derived"))
+    scope, agent, session, derived, mentioned = (rows[0][name] for name in ("scope", "agent", "session", "derived", "names"))
     access.require(f"memory:{scope}", "delete")
     row: Row = {"id": id, "tenant": access.tenant, "scope": scope, "at": now()}
     erasing = ("memories_erase", "memories_erase_derived") if erase else ()
     steps = [Step(_CYPHER[name], (row,)) for name in ("memories_forget", "memories_lapse", *erasing)]
+    if erase:
+        steps.append(drop_step(mentioned))
 
     def settle(results: Results) -> Settled:
         gone, lapsed = results[0], results[1]
@@ -273,10 +274,13 @@ async def forget(
             hashes = {**{one["id"]: None for one in results[3]}, **hashes}
         operation = "memory.erase" if erase else "memory.forget"
         entries = [Entry(operation, f"memory:{scope}/{one}", hashes[one], None) for one in sorted(hashes, key=lambda one: (one != id, one))]
-        return Settled(answer=True, entries=tuple(entries))
+        return Settled(answer=True, entries=(*entries, *drop_entries(results[4] if erase else ())))
 
     names = {f"memory:{id}"} if session is None else {f"session:{key(access.tenant, agent, session)}"}
     gone = frozenset(f"{access.tenant}/memory/{one}" for one in (id, *derived))
+    if erase:
+        names |= {f"entity:{one}" for one in mentioned}
+        gone |= {f"{access.tenant}/graphs", f"{access.tenant}/locals"}
     return await writer.apply(
         Change(
             tenant=access.tenant,

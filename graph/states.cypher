@@ -1,28 +1,27 @@
-// states_set: writes a state's next version unless another version than the expected one is current
+// states_set: writes a state's next version unless another version than the expected one is current; instants are microseconds since 1970
 UNWIND $rows AS row
+WITH row, datetime({epochSeconds: row.at / 1000000, nanosecond: row.at % 1000000 * 1000}) AS now
 MATCH (a:Agent {key: row.agentKey})
 MERGE (s:State {key: row.key})
 ON CREATE SET s.tenant = row.tenant, s.agent = row.agent, s.name = row.name, s.path = row.path, s.version = 0
 MERGE (a)-[:HAS_STATE]->(s)
-SET s.touchedAt = row.at
-WITH row, s
-OPTIONAL MATCH (s)-[:CURRENT]->(old:StateVersion)
-WITH row, s, old, s.version AS current
-CALL (row, s, old, current) {
-  WITH row, s, old, current WHERE row.expected IS NULL OR row.expected = current
+SET s.touchedAt = now
+WITH row, now, s
+OPTIONAL MATCH (s)-[c:CURRENT]->(old:StateVersion)
+WITH row, now, s, c, old, s.version AS current
+CALL (row, now, s, c, old, current) {
+  WITH row, now, s, c, old, current WHERE row.expected IS NULL OR row.expected = current
   CREATE (v:StateVersion {tenant: row.tenant, state: row.key, version: current + 1, value: row.value, hash: row.hash, by: row.by})
-  SET v.at = CASE WHEN old IS NOT NULL AND old.at >= row.at THEN old.at + duration({nanoseconds: 1000}) ELSE row.at END
+  SET v.at = CASE WHEN old IS NOT NULL AND old.at >= now THEN old.at + duration({nanoseconds: 1000}) ELSE now END
   SET s.version = current + 1
   CREATE (s)-[:CURRENT]->(v)
   FOREACH (previous IN CASE WHEN old IS NULL THEN [] ELSE [old] END | CREATE (v)-[:PREVIOUS]->(previous))
-  WITH s, v, old
-  OPTIONAL MATCH (s)-[c:CURRENT]->(old)
   DELETE c
   RETURN max(v.at) AS at
 }
 WITH row, s, current, old.hash AS before, at
 FOREACH (unborn IN CASE WHEN at IS NULL AND current = 0 THEN [s] ELSE [] END | DETACH DELETE unborn)
-RETURN row.i AS i, current, before, at, at IS NOT NULL AS ok;
+RETURN collect({i: row.i, current: current, before: before, ok: at IS NOT NULL, at: at.epochSeconds * 1000000 + at.microsecond}) AS rows;
 
 // states_get: one version of a readable state: the current one, one by number, or the one at an instant
 MATCH (s:State {key: $key})

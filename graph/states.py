@@ -13,8 +13,8 @@ from . import tags
 from .access import Access
 from .changes import Change, Entry, Event, Results, Settled, Step, canonical, content_hash, idempotency
 from .database import Database, Row
-from .instants import check_instant, now, stamp, utc
-from .keyring import Held, agent_subject, sealer_for
+from .instants import check_instant, micros, now, stamp, utc
+from .keyring import agent_subject, held_by, sealer_for
 from .names import agent_scope, check_id, check_name, key
 from .pages import Page, check_first, decode, encode, page
 from .sealing import Stored, as_stored, opened
@@ -76,7 +76,6 @@ async def set_state(
     if len(text) > MAX_VALUE_BYTES:
         raise BadInput(f"the state's value has {len(text)} bytes as JSON; at most {MAX_VALUE_BYTES} are kept in a state")
     sealer = await sealer_for(writer, access.tenant, agent_subject(agent))
-    held = Held.by([sealer])
     state = key(access.tenant, agent, name)
     sealed = sealer.seal(text.decode("utf-8"), "State", state, "value")
     digest = state_hash(agent, name, value) if isinstance(sealed, str) else stored_hash(agent, name, sealed)
@@ -90,7 +89,7 @@ async def set_state(
         "expected": expected_version,
         "value": sealed,
         "hash": digest,
-        "at": now(),
+        "at": micros(now()),
         "by": access.principal,
     }
 
@@ -101,7 +100,6 @@ async def set_state(
             raise Conflict(f"state {name!r} of {agent!r} is at version {rows[0]['current']}, not {expected_version}; read it and try again")
 
     def settle(results: Results) -> Settled:
-        held.check(results)
         version = results[0][0]["current"] + 1
         entry = Entry("state.set", f"state:{path}", results[0][0]["before"], digest)
         event = Event("state", access.tenant, path, agent=agent, key=name, version=version)
@@ -112,11 +110,12 @@ async def set_state(
             tenant=access.tenant,
             actor=access.principal,
             policy_version=access.policy_version,
-            steps=(Step(_CYPHER["states_set"], (row,)), held.step),
+            steps=(Step(_CYPHER["states_set"], (row,)),),
             check=check,
             settle=settle,
             conflicts=frozenset({f"state:{path}"}),
             tags=frozenset({f"{access.tenant}/state/{agent}/{name}", f"{access.tenant}/states/{agent}"}),
+            held=held_by([sealer]),
             idempotency=idempotency(access.tenant, access.principal, "setState", idempotency_key, [agent, name, value, expected_version]),
         )
     )

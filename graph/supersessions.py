@@ -12,7 +12,7 @@ from datetime import datetime
 
 from .changes import Change, Entry, Results, Settled, Step, answered, content_hash
 from .database import Row
-from .keyring import Held, agent_subject, sealer_for
+from .keyring import agent_subject, held_by, sealer_for
 from .sealing import Stored, as_stored, opened
 from .statements import load
 from .writer import Writer
@@ -39,7 +39,6 @@ def reason_of(older: str, reason: Stored) -> str:
 async def supersede(writer: Writer, tenant: str, supersessions: Sequence[Supersession], at: datetime) -> int:
     """Write them in one transaction with its entries in the ledger. How many were still there to be written."""
     sealers = {agent: await sealer_for(writer, tenant, agent_subject(agent)) for agent in sorted({one.agent for one in supersessions})}
-    held = Held.by(sealers.values())
     rows: tuple[Row, ...] = tuple(
         {
             "older": one.older,
@@ -53,7 +52,6 @@ async def supersede(writer: Writer, tenant: str, supersessions: Sequence[Superse
     )
 
     def settle(results: Results) -> Settled:
-        held.check(results)
         written = [rows[i] for i in answered(results[0])]
         entries = [
             Entry(
@@ -71,9 +69,10 @@ async def supersede(writer: Writer, tenant: str, supersessions: Sequence[Superse
         Change(
             tenant=tenant,
             actor="cairn",
-            steps=(Step(_CYPHER["supersessions_write"], rows), held.step),
+            steps=(Step(_CYPHER["supersessions_write"], rows),),
             settle=settle,
             tags=frozenset({f"{tenant}/memories"}).union(*touched),
+            held=held_by(sealers.values()),
         ),
         "consolidate",
     )

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from .changes import Change, Entry, Results, Settled, Step
 from .database import Database, Row
 from .instants import now
 from .names import check_id
+from .path_tree import PathTree
 from .rules import StoredRule, policy_hash
 from .statements import load
 from .writer import Writer
@@ -30,11 +31,23 @@ class Versions:
 
 @dataclass(frozen=True, slots=True)
 class Catalog:
-    """What there is to be permitted: memory scopes in order, named graphs as (IRI, number) and scope graphs as (path, number)."""
+    """What there is to be permitted: memory scopes in order, named graphs as (IRI, number) and scope graphs as (path, number).
+
+    The trees are those of the scopes, of the graphs' IRIs and of the scope graphs' paths, with positions as in the tuples.
+    """
 
     scopes: tuple[str, ...] = ()
     graphs: tuple[tuple[str, int], ...] = ()
     scope_graphs: tuple[tuple[str, int], ...] = ()
+
+    scope_tree: PathTree = field(init=False, repr=False, compare=False)
+    graph_tree: PathTree = field(init=False, repr=False, compare=False)
+    scope_graph_tree: PathTree = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "scope_tree", PathTree.of(self.scopes))
+        object.__setattr__(self, "graph_tree", PathTree.of(iri for iri, _ in self.graphs))
+        object.__setattr__(self, "scope_graph_tree", PathTree.of(path for path, _ in self.scope_graphs))
 
 
 async def create_tenant(writer: Writer, tenant: str, rules: Sequence[StoredRule], actor: str = "cairn") -> bool:

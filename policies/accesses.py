@@ -18,11 +18,11 @@ from typing import Generic, TypeVar
 from ..errors import BadInput, Unauthenticated, Unavailable
 from ..graph.access import Access, Decision, Identity
 from ..graph.database import Database
+from ..graph.flights import PATIENCE_SECONDS, Flights
 from ..graph.keys import keyed_identities
 from ..graph.rules import load_rules
 from ..graph.tenants import Catalog, read_catalog, read_versions
 from .compiler import compile_access
-from .flights import PATIENCE_SECONDS, Flights
 from .model import enforce
 from .rules import VOUCHED
 from .ruleset import RuleSet

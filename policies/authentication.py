@@ -14,10 +14,10 @@ from ..errors import CairnError, Unauthenticated
 from ..graph.access import Identity
 from ..graph.changes import Event
 from ..graph.database import Database
+from ..graph.flights import PATIENCE_SECONDS, Flights
 from ..graph.instants import now
 from ..graph.keys import TOUCH_EVERY, ApiKey, find_key, secret_hash, split_token, touch_key
 from ..graph.writer import Writer
-from .flights import PATIENCE_SECONDS, Flights
 
 log = logging.getLogger("cairn.policies")
 _INVALID = "the API key is not valid; check that it is whole, or ask an administrator for a new one"

@@ -6,15 +6,16 @@ test compares the two. Which scopes, graphs, states and fields are readable foll
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from hashlib import sha256
 
 from ..graph.access import Access, Decision, Identity
 from ..graph.changes import canonical
+from ..graph.path_tree import PathTree
 from ..graph.tenants import Catalog
 from .bounds import Bounds
+from .grants import Readable
 from .model import complete
 from .patterns import EVERYTHING, PRINCIPAL, action_matches, expression
 from .rules import ADMIN, EVERYONE, Effect, Rule, is_principal
@@ -66,28 +67,12 @@ class Table:
                     found[path.replace(PRINCIPAL, self.principal)] = None
         return sorted(path for path in found if path)
 
-    def readable(self, kind: str, names: Sequence[str]) -> list[str]:
-        """Those of `names`, paths in order, whose object `kind:<path>` the principal may read."""
-        allowed = self._select(kind, names, "allow")
-        if not allowed:
-            return []
-        return [names[index] for index in sorted(allowed - self._select(kind, names, "deny"))]
-
-    def _select(self, kind: str, names: Sequence[str], effect: Effect) -> set[int]:
-        """Positions of the names that rules with this effect cover for reading."""
-        chosen: set[int] = set()
-        possible: set[int] = set()
-        for path in self.paths(kind, effect):
-            if EVERYTHING in path.removesuffix(f"/{EVERYTHING}") and path != EVERYTHING:
-                possible.update(_below(names, path.partition(EVERYTHING)[0]))
-            else:
-                chosen.update(_covered(names, path))
-        chosen.update(index for index in possible - chosen if self._covers(f"{kind}:{names[index]}", effect))
-        return chosen
-
-    def _covers(self, requested: str, effect: Effect) -> bool:
-        matching = (rule for grants in self.grants for rule in grants.matching(requested, self.principal))
-        return any(rule.effect == effect and action_matches("read", rule.action) for rule in matching)
+    def readable(self, kind: str, tree: PathTree) -> list[int]:
+        """Positions, in order, of those paths of a tree whose object `kind:<path>` the principal may read."""
+        found = Readable()
+        for grants in self.grants:
+            grants.judge(kind, tree, self.principal, found)
+        return found.positions
 
     def state_expressions(self, effect: Effect) -> tuple[str, ...]:
         """Regular expressions over `<scope>/<key>` for the states that rules with this effect let, or don't let, read."""
@@ -103,29 +88,12 @@ def _most_specific(rules: list[Rule]) -> str:
     return max((len(rule.object), rule.text) for rule in rules)[1]
 
 
-def _covered(names: Sequence[str], path: str) -> Iterable[int]:
-    """Positions in the ordered `names` of those that a path covers which has no `*` but perhaps a last one."""
-    if path == EVERYTHING:
-        return range(len(names))
-    top = path.removesuffix(f"/{EVERYTHING}")
-    place = bisect_left(names, top)
-    found = [place] if place < len(names) and names[place] == top else []
-    return found if top == path else [*found, *_below(names, f"{top}/")]
-
-
-def _below(names: Sequence[str], start: str) -> range:
-    """Positions in the ordered `names` of those that begin with `start`, which is empty or ends with a slash."""
-    if not start:
-        return range(len(names))
-    return range(bisect_left(names, start), bisect_left(names, f"{start[:-1]}0"))
-
-
 def compile_access(rules: RuleSet, catalog: Catalog, identity: Identity, hideable: frozenset[str] = frozenset()) -> Access:
     """The `Access` of `identity` under these rules, for what the catalog lists: what its principal and the roles lent to it may do,
     as far as its bounds reach. An id that can't be a principal's may do nothing.
     """
     table, bounds = Table(rules, identity.principal, identity.roles), Bounds(identity)
-    scopes = bounds.within("memory", table.readable("memory", catalog.scopes))
+    scopes = bounds.within("memory", [catalog.scopes[at] for at in table.readable("memory", catalog.scope_tree)])
     hidden = table.hidden(hideable)
     graphs = _readable_graphs(table, bounds, catalog, local=hidden.isdisjoint(_NAMING))
 
@@ -153,9 +121,10 @@ def compile_access(rules: RuleSet, catalog: Catalog, identity: Identity, hideabl
 
 def _readable_graphs(table: Table, bounds: Bounds, catalog: Catalog, *, local: bool) -> tuple[int, ...]:
     """Numbers of named graphs by their own permission, of scope graphs, unless not `local`, by that of the memory scope."""
-    named, scoped = dict(catalog.graphs), dict(catalog.scope_graphs) if local else {}
-    numbers = [named[iri] for iri in bounds.within("graph", table.readable("graph", tuple(named)))]
-    return tuple(sorted((*numbers, *(scoped[path] for path in bounds.within("memory", table.readable("memory", tuple(scoped)))))))
+    named = dict(catalog.graphs[at] for at in table.readable("graph", catalog.graph_tree))
+    scoped = dict(catalog.scope_graphs[at] for at in table.readable("memory", catalog.scope_graph_tree)) if local else {}
+    numbers = [named[iri] for iri in bounds.within("graph", tuple(named))]
+    return tuple(sorted((*numbers, *(scoped[path] for path in bounds.within("memory", tuple(scoped))))))
 
 
 def _fingerprint(table: Table, bounds: Bounds, scopes: Sequence[str], graphs: Sequence[int], hidden: Iterable[str]) -> str:

@@ -8,8 +8,32 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from hashlib import sha256
 
-from .patterns import EVERYTHING, PRINCIPAL
+from ..graph.path_tree import PathTree
+from .patterns import EVERYTHING, PRINCIPAL, action_matches
 from .rules import Rule
+
+
+class Readable:
+    """Positions of paths that rules let, and do not let, read."""
+
+    def __init__(self) -> None:
+        self.allowed: set[int] = set()
+        self.denied: set[int] = set()
+
+    @property
+    def positions(self) -> list[int]:
+        """Those that may be read, in order: a denial anywhere wins."""
+        return sorted(self.allowed - self.denied)
+
+    def judge(self, rules: Iterable[Rule], place: PathTree, *, below: bool = False) -> None:
+        """Take in rules that cover the path that ends at a place, or all that end there or below it."""
+        for rule in rules:
+            if action_matches("read", rule.action):
+                chosen = self.allowed if rule.effect == "allow" else self.denied
+                if below:
+                    chosen.update(place.positions())
+                elif place.at is not None:
+                    chosen.add(place.at)
 
 
 class _Node:
@@ -39,6 +63,21 @@ class _Node:
         for template, node in self.templates.items():
             if template.replace(PRINCIPAL, principal) == segment:
                 yield node
+
+    def meet(self, place: PathTree, principal: str) -> Iterator[tuple[_Node, PathTree]]:
+        """Every step that leads on both here and in a tree of paths."""
+        few, many = (self.children, place.children) if len(self.children) < len(place.children) else (place.children, self.children)
+        for segment in few:
+            if segment in many:
+                yield self.children[segment], place.children[segment]
+        if self.any is not None:
+            for segment, child in place.children.items():
+                if segment:
+                    yield self.any, child
+        for template, node in self.templates.items():
+            child = place.children.get(template.replace(PRINCIPAL, principal))
+            if child is not None:
+                yield node, child
 
 
 class Grants:
@@ -96,6 +135,20 @@ class Grants:
                 return
         for node in nodes:
             yield from node.here
+
+    def judge(self, kind: str, tree: PathTree, principal: str, readable: Readable) -> None:
+        """Tell `readable` what the rules say of reading the objects `kind:<path>`, for all paths of a tree."""
+        for rules in (self.by_kind.get(EVERYTHING, ()), self._whole_kind.get(kind, ())):
+            readable.judge(rules, tree, below=True)
+        root = self._roots.get(kind)
+        waiting = [] if root is None else [(root, tree)]
+        while waiting:
+            node, place = waiting.pop()
+            for following, child in node.meet(place, principal):
+                readable.judge(following.here, child)
+                readable.judge(following.below, child, below=True)
+                if child.children:
+                    waiting.append((following, child))
 
     def of_kind(self, kind: str) -> Iterator[Rule]:
         """The rules that could cover an object of this kind."""

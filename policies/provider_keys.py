@@ -14,9 +14,9 @@ from joserfc.jwk import ECKey, OKPKey, RSAKey, import_key
 
 from ..errors import CairnError, Unavailable
 from ..graph.addresses import reachable_address
+from ..graph.flights import Flights
 from ..graph.tls import client_context
 from ..settings import Provider
-from .flights import Flights
 from .tokens import Key, NotAccepted, decode_segment, strict_json
 
 log = logging.getLogger("cairn.policies")

@@ -43,7 +43,8 @@ class RuleSet:
     def load(cls, tenant: str, version: int, stored: Iterable[tuple[str, Sequence[object]]], previous: RuleSet | None = None) -> RuleSet:
         """The set of these stored lines. Raises BadInput when a single one is malformed: half a policy is none.
 
-        Lines that `previous` holds too were validated already.
+        Lines that `previous` holds too were validated already. Trees over the rules are made here, so that no first check waits for
+        them, but for subjects whose rules are those of `previous`.
         """
         known: dict[tuple[object, ...], Line] = {}
         if previous is not None:
@@ -52,7 +53,11 @@ class RuleSet:
         for ptype, values in stored:
             line = known.get(tuple(values)) or parse_stored(tenant, ptype, values)
             lines[line.text] = line
-        return cls(tenant, version, lines)
+        found = cls(tenant, version, lines)
+        for subject, rules in found._rules.items():
+            same = previous is not None and previous._rules.get(subject) == rules
+            found._grants[subject] = previous.grants(subject) if previous is not None and same else Grants(rules)
+        return found
 
     def plus(self, line: Line) -> RuleSet:
         """The next version, with `line` as well."""

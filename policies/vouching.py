@@ -15,11 +15,11 @@ from ..errors import Unauthenticated
 from ..graph.access import Identity
 from ..graph.changes import Event
 from ..graph.database import Database
+from ..graph.flights import Flights
 from ..graph.instants import now
 from ..graph.revocations import is_revoked
 from ..graph.writer import Writer
 from ..settings import Provider
-from .flights import Flights
 from .provider_keys import ProviderKeys
 from .rules import EVERYONE, VOUCHED, is_principal
 from .tokens import Claims, NotAccepted, claims_of, issuer_of, read_token, verify

@@ -48,6 +48,7 @@ QUERIES = (
     f'{{ entity(iri: "{MOON}") {{ label types graphs neighbours(direction: BOTH) {{ nodes {{ entity {{ iri label }} }} }} '
     "literals { value } memories { nodes { text } } } }",
     '{ entities(search: "moon") { nodes { iri label } } }',
+    '{ entities(search: "Quuxenstein") { nodes { iri label } } }',
     '{ paths(from: "https://example.org/tides/tide", to: "https://example.org/tides/moon") { length } }',
     "{ facts(first: 50) { nodes { id object retractedAt evidence { id } } } }",
     "{ communities(first: 50) { nodes { id description size entities { iri label } memories { id text } } } }",
@@ -146,6 +147,9 @@ async def test_cached_answers_are_computed_answers_after_every_change(world: Wor
     async def remembered() -> None:
         kept["memory"] = (await world.change(remember, t="The Moon made the spring tide.", s="public"))["remember"]["id"]
 
+    async def met() -> None:
+        kept["meeting"] = (await world.change(remember, t="Yesterday Mr. Quuxenstein came to tea.", s="public"))["remember"]["id"]
+
     async def asserted() -> None:
         kept["fact"] = (await world.change(fact))["assertFact"]["id"]
 
@@ -161,6 +165,9 @@ async def test_cached_answers_are_computed_answers_after_every_change(world: Wor
         "a turn": lambda: world.change(
             'mutation { remember(input: {agent: "ada", text: "And now?", session: "s", scope: "public"}) { id } }'
         ),
+        "a name": lambda: world.change(remember, t="Mr. Zwengel went to see Mr. Brandrup in Zwzwzwheim.", s="public"),
+        "another name in that scope": met,
+        "that name erased": lambda: world.change("mutation($i: ID!) { forget(id: $i, erase: true) }", i=kept["meeting"]),
         "a private memory": lambda: world.change(remember, t="A private note on the moon.", s=None),
         "an earlier rent": lambda: world.change(rent, t="The rent is 5", d="2023-05-01T00:00:00Z"),
         "a later rent": lambda: world.change(rent, t="The rent is 6", d="2023-06-01T00:00:00Z"),

@@ -72,7 +72,7 @@ WALKED = {
 }  # fmt: skip
 BOOKKEEPING = {
     "encryption._mastered",
-    "keyring._change",
+    "wrapping.key_change",
     "checkpoints._change", "communities._apply", "communities._show", "consolidations._change", "expiry.remove_requests", "keys.touch_key",
     "models.keep_drift",
     "models.keep_examples",

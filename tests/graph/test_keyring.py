@@ -212,7 +212,7 @@ async def test_nothing_is_committed_under_a_destroyed_key(
     database: Database, writer: Writer, replica: Writer, root: Access, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await keep(replica, root, "first")
-    monkeypatch.setattr("cairn.graph.keyring._LOOK", 3600.0)  # a replica that does not look
+    monkeypatch.setattr("cairn.graph.tenant_keys._LOOK", 3600.0)  # a replica that does not look
     await erase_agent(writer, root, "ada")
     with pytest.raises(Conflict, match="erased just now"):
         await keep(replica, root, "second")
@@ -236,3 +236,15 @@ async def test_a_tenant_made_without_encryption_is_plain(migrated: Servers, mast
             assert MARK in await stored(database, access.tenant)
             assert await holds(database, access.tenant)
             assert agent_subject("ada") == "agent/ada"
+
+
+async def test_many_who_need_a_key_at_once_look_once(database: Database, writer: Writer, replica: Writer, root: Access) -> None:
+    ids = [await keep(writer, root, f"text {n}") for n in range(3)]
+    other = replica.database
+    before = other.round_trips
+    found = await asyncio.gather(*(read(other, root, id) for id in ids * 10))
+    assert all(found)
+    assert other.round_trips - before <= len(found) + 2, "one look at the tenant and one at the key, for all"
+    await asyncio.gather(*(keep(replica, root, f"more {n}", agent="bob") for n in range(10)))
+    keys = [row for row in await database.read(LOOKING["keys"], {"tenant": root.tenant}) if row["subject"] == "agent/bob"]
+    assert len(keys) == 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import anyio
 import pytest
 
-from cairn.policies.flights import Flights
+from cairn.graph.flights import Flights
 
 pytestmark = pytest.mark.anyio
 
