@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -17,6 +17,7 @@ from graphql import (
     NonNullTypeNode,
     OperationDefinitionNode,
     OperationType,
+    Undefined,
     VariableNode,
     VariableValues,
     Visitor,
@@ -28,7 +29,7 @@ from graphql import (
 from strawberry.schema.schema import validate_document
 
 from ..errors import BadInput, TooCostly
-from .cost import cost_of
+from .cost import cost_of, sizing
 from .errors import Refused
 from .limits import Limits, check_shape, fragments_of, root_fields
 
@@ -38,6 +39,7 @@ _MOST = 512
 _MOST_CHARACTERS = 500_000
 """Characters of all documents that are remembered together: each takes up to some 400 bytes of memory once it is read."""
 _MOST_ERRORS = 20
+_MOST_COSTS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,7 @@ class Document:
     fragments: dict[str, FragmentDefinitionNode]
     deciding: tuple[str, ...] | None
     programs: dict[Any, Any] = field(default_factory=dict[Any, Any], compare=False, repr=False)
+    costs: dict[Hashable, int] = field(default_factory=dict[Hashable, int], compare=False, repr=False)
     errors: list[tuple[GraphQLError, ...]] = field(default_factory=list[tuple[GraphQLError, ...]], compare=False, repr=False)
 
     def operation(self, name: str | None) -> Operation:
@@ -127,11 +130,24 @@ class Documents:
         values = get_variable_values(self.schema, operation.node.variable_definitions or (), dict(variables), max_errors=_MOST_ERRORS)
         if isinstance(values, list):
             raise Refused(*values)
-        cost = cost_of(self.schema, operation.node, document.fragments, values)
+        cost = self._cost(document, operation, values)
         if cost > self.limits.cost:
             most = self.limits.cost
             raise Refused(TooCostly(f"the operation can return {cost} objects and at most {most} are allowed; ask for smaller pages"))
         return values, cost
+
+    def _cost(self, document: Document, operation: Operation, values: VariableValues) -> int:
+        """What it costs, worked out once for the variables that decide it."""
+        deciding = sizing(operation.node)
+        if deciding is None:
+            return cost_of(self.schema, operation.node, document.fragments, values)
+        place = (operation.name, *(values.coerced.get(name, Undefined) for name in deciding))
+        cost = document.costs.get(place)
+        if cost is None:
+            cost = cost_of(self.schema, operation.node, document.fragments, values)
+            if len(document.costs) < _MOST_COSTS:
+                document.costs[place] = cost
+        return cost
 
     def _check_lists(self, operation: Operation, variables: Mapping[str, Any]) -> None:
         """Refuse long lists before each of their items is looked at."""
