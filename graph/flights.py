@@ -24,9 +24,11 @@ class Flights(Generic[K, T]):
         self._under_way: dict[K, asyncio.Task[T]] = {}
 
     def join(self, key: K, attempt: Callable[[], Coroutine[Any, Any, T]]) -> Awaitable[T]:
-        """The result of the attempt for `key` that is under way, or of a new one."""
+        """The result of the attempt for `key` that is under way, or of a new one: of one that is over nobody is told any more, so that
+        who finds its result too old and asks again waits for a new one.
+        """
         task = self._under_way.get(key)
-        if task is None:
+        if task is None or task.done():
             task = self._under_way[key] = asyncio.create_task(self._bounded(attempt))
             task.add_done_callback(lambda done: self._land(key, done))
         return asyncio.shield(task)
@@ -39,6 +41,7 @@ class Flights(Generic[K, T]):
             raise Unavailable("the graph database does not answer; try again in a moment") from None
 
     def _land(self, key: K, task: asyncio.Task[T]) -> None:
-        self._under_way.pop(key, None)
+        if self._under_way.get(key) is task:
+            del self._under_way[key]
         if not task.cancelled():
             task.exception()

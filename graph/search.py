@@ -39,7 +39,8 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """What is looked for: terms of the analyser, an embedding, keys of the entities it names, and filters.
+    """What is looked for: terms of the analyser, an embedding, keys of the entities it names, and filters. `like` are terms that stand for
+    one of `terms`, and how much less they count (0 to 1).
 
     Terms and headings are as they are stored: keyed by the tenant's index.
     `agent` is who asks. `slot` is the set of vectors that the embedding's `embedder` wrote.
@@ -48,6 +49,7 @@ class Question:
 
     agent: str
     terms: tuple[str, ...] = ()
+    like: tuple[tuple[str, float], ...] = ()
     embedding: tuple[float, ...] | None = None
     resources: tuple[str, ...] = ()
     scope: str | None = None
@@ -152,7 +154,7 @@ def _parameters(access: Access, question: Question, scopes: Sequence[str], bread
         "agentKey": key(access.tenant, question.agent),
         "agent": question.agent if agent_scope(question.agent) in access.scopes else None,
         "sessions": "Memory.session" not in access.hidden_fields,
-        "terms": "" if headed else lucene_query(access.tenant, scopes, "terms", question.terms),
+        "terms": "" if headed else lucene_query(access.tenant, scopes, "terms", question.terms, question.like),
         "headings": lucene_query(access.tenant, scopes, "heading", question.headings),
         "resources": [] if headed else list(question.resources),
         "breadth": breadth,
@@ -229,12 +231,15 @@ def _instant(milliseconds: int) -> datetime:
     return _EPOCH + timedelta(milliseconds=milliseconds)
 
 
-def lucene_query(tenant: str, scopes: Sequence[str], field: str, terms: Sequence[str]) -> str:
-    """The full-text query: any of `terms` in `field`, in this tenant and these scopes; the two filters do not count for the score."""
+def lucene_query(tenant: str, scopes: Sequence[str], field: str, terms: Sequence[str], like: Sequence[tuple[str, float]] = ()) -> str:
+    """The full-text query: any of `terms` in `field`, or of `like` with its weight, in this tenant and these scopes; those two filters do
+    not count for the score.
+    """
     if not terms or not scopes:
         return ""
     keys = " ".join(scope_key(scope) for scope in scopes)
-    return f'+tenant:"{tenant}"^0 +scopeKey:({keys})^0 +{field}:({" ".join(dict.fromkeys(terms))})'
+    wanted = [*dict.fromkeys(terms), *(f"{term}^{weight:.2f}" for term, weight in like)]
+    return f'+tenant:"{tenant}"^0 +scopeKey:({keys})^0 +{field}:({" ".join(wanted)})'
 
 
 def _chunks(scopes: Sequence[str]) -> Iterator[Sequence[str]]:

@@ -10,11 +10,13 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from threading import Lock
 
 from ..errors import BadInput, CairnError, Internal, Unavailable
 from ..graph.database import Database
 from ..graph.vectors import Model, Slot, Slots, Vectors, index_dimensions, read_slots
 from .embedding import Embedder, RemoteEmbedder, WordLlamaEmbedder, WrongVectors, embed
+from .senses import Senses
 
 log = logging.getLogger("cairn.learning")
 _STALENESS_SECONDS = 1.0
@@ -50,11 +52,23 @@ class Embedders:
         self._resting: dict[str, float] = {}
         self._slots: Slots | None = None
         self._read_at = 0.0
+        self._senses: Senses | None = None
+        self._making = Lock()
 
     @property
     def local(self) -> Embedder:
         """Static vectors that cost nothing, always by the same embedder: for what is compared at once and not stored."""
         return self._local
+
+    async def senses(self) -> Senses:
+        """What words mean by the local embedder. Made at first use, in a thread."""
+        return self._senses or await asyncio.to_thread(self._made_senses)
+
+    def _made_senses(self) -> Senses:
+        with self._making:
+            if self._senses is None:
+                self._senses = Senses(self._local)
+            return self._senses
 
     async def check(self) -> None:
         """Raise BadInput or Internal when the configured embedder's vectors can't be stored, WrongVectors when it answers wrongly.
@@ -78,7 +92,8 @@ class Embedders:
             await self._probe(_PROBE_SECONDS)
 
     async def warm(self) -> None:
-        """Load the configured embedder, ahead of its first use."""
+        """Load the configured embedder and the senses of words, ahead of their first use."""
+        await self.senses()
         if not isinstance(self.configured, RemoteEmbedder):
             await self._probe(None)
 

@@ -36,6 +36,9 @@ _THREADS = ThreadPoolExecutor(4, thread_name_prefix="cairn-embedding")
 
 _PATIENCE_SECONDS = 120.0
 
+_BEGINS = "\u2581"
+"""What a token starts with that begins a word."""
+
 _LONGEST = 1e100
 """A vector this long is no meaning, and its square would be no number."""
 
@@ -146,6 +149,14 @@ class WordLlamaEmbedder:
         shortened = [text[:MAX_CHARACTERS] for text in texts]
         return [vector for block in _blocks(shortened) for vector in unit_vectors(_sums(model, block)).tolist()]
 
+    def vocabulary(self) -> tuple[list[str], NDArray[np.float32]]:
+        """The words that are tokens of their own, in small letters, and a unit vector for each. Loads the model."""
+        model = self._loaded()
+        vocabulary = sorted(model.tokenizer.get_vocab().items(), key=lambda one: one[1])
+        known = [(token[1:].lower(), at) for token, at in vocabulary if token[:1] == _BEGINS and token[1:].isalpha()]
+        vectors = np.asarray(model.embedding[[at for _, at in known]], dtype=np.float32)
+        return [word for word, _ in known], unit_vectors(vectors)
+
     def _loaded(self) -> _Model:
         with self._loading:
             if self._model is None:
@@ -159,6 +170,7 @@ class _Encoding(Protocol):
 
 class _Tokenizer(Protocol):
     def no_padding(self) -> None: ...
+    def get_vocab(self) -> dict[str, int]: ...
     def encode_batch_fast(self, input: list[str], *, add_special_tokens: bool) -> list[_Encoding]: ...
 
 

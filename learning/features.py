@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -17,16 +17,18 @@ from numpy.typing import NDArray
 
 from ..graph.analysis import UNSPACED, name_words, terms
 from ..graph.languages import question_terms
-from ..graph.profiles import cosines
+from ..graph.profiles import Direction, cosines
 from ..graph.search import Candidate
 from ..graph.searchable import PLAIN, Index
 from ..graph.traits import ASKS
 from .forms import Form
+from .senses import NOTHING, Meant
 from .words import Vector, Words, by_rank, standardised
 
 NAMES = (
-    "terms", "context", "reply", "passage", "coverage", "meaning", "nearby", "topic", "speaker", "about", "bridge", "entities",
-    "answer", "statement", "time", "session", "goals", "importance", "recency", "used", "asked", "current",
+    "terms", "context", "reply", "passage", "coverage", "kin", "meaning", "nearby", "gist", "topic", "beside", "around", "speaker",
+    "about", "bridge", "entities", "answer", "statement", "time", "session", "goals", "importance", "recency", "used", "asked", "current",
+    "length",
 )  # fmt: skip
 """The features, in the order of a model's weights."""
 
@@ -34,12 +36,15 @@ _TOPIC = 3
 _HALF_LIFE_DAYS = 30.0
 _DAY = 86_400.0
 _MOST_USED = 8
+_BESIDE = 0.8
+"""What a turn beside a memory counts for it."""
+_SMALLEST = 1e-4
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
     """A question as its features see it. `session` is the one that runs, `at` the instant of asking, `index` what candidates' terms are
-    keyed with, `goals` where the agent's goals point.
+    keyed with, `goals` where the agent's goals point, `meant` what its words mean.
     """
 
     text: str
@@ -48,6 +53,7 @@ class Asked:
     at: datetime
     index: Index = PLAIN
     goals: tuple[tuple[float, ...], ...] = ()
+    meant: Meant = NOTHING
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,15 +65,19 @@ class Measured:
 
 
 def measure(asked: Asked, found: Sequence[Candidate], bridges: Vector | None = None) -> Measured:
-    """Every feature of every candidate. `bridges` are what `bridging.bridge` found, zeros otherwise."""
+    """The features of every candidate. `bridges` are what `bridging.bridge` found, zeros otherwise.
+
+    `beside` and `around` are zeros, to be filled in by `surroundings.surround`.
+    """
     spelled = {speaker: " ".join(name_words(speaker)) if speaker else "" for speaker in {one.speaker for one in found}}
     speakers = [spelled[one.speaker] for one in found]
     named = _named(asked.text, speakers)
-    wanted = dict.fromkeys(asked.index.tokens(question_terms(asked.text)))
+    plain = question_terms(asked.text)
+    wanted = dict(zip(asked.index.tokens(plain), plain, strict=True))
     sought = frozenset(wanted)
     spoken = {term for name in named for term in asked.index.tokens(terms(name))}
     words = Words([one.words for one in found], [term for term in wanted if term not in spoken] or list(wanted))
-    before, after = _neighbours(found)
+    before, after = neighbours(found)
     own = words.scores()
     near = np.array([one.cosine for one in found])
     around = np.append(near, near.mean() if len(near) else 0.0)
@@ -79,8 +89,10 @@ def measure(asked: Asked, found: Sequence[Candidate], bridges: Vector | None = N
         "reply": _replies(found, own, before),
         "passage": by_rank(words.of_passages()),
         "coverage": standardised(words.coverage()),
+        "kin": standardised(_kin(asked, words, wanted, before, after)),
         "meaning": standardised(near),
         "nearby": standardised(around[before] + around[after]),
+        "gist": standardised(_gist(found, asked.meant.pointing([wanted[term] for term in words.terms], words.rarity))),
         "topic": standardised(_topics(found, own)),
         "speaker": np.array([float(name in named) for name in speakers]),
         "about": _about(found, sought, rare),
@@ -96,6 +108,9 @@ def measure(asked: Asked, found: Sequence[Candidate], bridges: Vector | None = N
         "used": np.minimum(1.0, np.log1p([one.used for one in found]) / math.log1p(_MOST_USED)),
         "asked": _asked_before(found, sought, rare, asked.index),
         "current": np.array([-1.0 if one.superseded and not asked.form.past else 0.0 for one in found]),
+        "length": standardised(np.log1p(words.lengths[:-1])),
+        "beside": np.zeros(len(found)),
+        "around": np.zeros(len(found)),
     }
     return Measured(np.column_stack([columns[name] for name in NAMES]).reshape(len(found), len(NAMES)), sought)
 
@@ -119,7 +134,7 @@ def _stands(name: str, asked: str) -> bool:
     return len(name) > 1 and f" {name} " in asked
 
 
-def _neighbours(found: Sequence[Candidate]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+def neighbours(found: Sequence[Candidate]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """The places of what comes before and after each candidate in its session, -1 where that is not among them."""
     place = {one.id: at for at, one in enumerate(found)}
     after = np.array([place.get(one.next or "", -1) for one in found], dtype=np.intp)
@@ -134,6 +149,33 @@ def _replies(found: Sequence[Candidate], own: Vector, before: NDArray[np.intp]) 
     """How well the turn before a candidate answers, where that turn asks something itself: what follows may be what was asked for."""
     asks = np.array([*(ASKS in one.traits for one in found), False])
     return np.where(asks[before], np.append(standardised(own), 0.0)[before], 0.0)
+
+
+def _kin(asked: Asked, words: Words, wanted: Mapping[str, str], before: NDArray[np.intp], after: NDArray[np.intp]) -> Vector:
+    """How much of the question, by rarity, each candidate or a turn beside it has in the same words or in words like them."""
+    others = [
+        (word, at, value)
+        for at, term in enumerate(words.terms)
+        if (sense := asked.meant.words.get(wanted[term]))
+        for word, value in zip(asked.index.tokens(sense.terms), sense.nearness, strict=True)
+    ]
+    near = words.kin(others)
+    return np.maximum.reduce([near[:-1], _BESIDE * near[before], _BESIDE * near[after]]) @ words.rarity
+
+
+def _gist(found: Sequence[Candidate], wanted: Direction) -> Vector:
+    """The cosine of each candidate to where the question points, both seen from the middle of all candidates; 0 where there is none."""
+    length = len(wanted)
+    there = [at for at, one in enumerate(found) if length and len(one.vector) == length]
+    values = np.zeros(len(found))
+    if there:
+        rows = np.array([found[at].vector for at in there])
+        middle = rows.mean(axis=0)
+        rows -= middle
+        lengths = np.linalg.norm(rows, axis=1)
+        across = wanted - middle * (float(middle @ wanted) / (float(middle @ middle) or 1.0))
+        values[there] = rows @ across / (np.where(lengths < _SMALLEST, np.inf, lengths) * (float(np.linalg.norm(across)) or 1.0))
+    return values.round(6)
 
 
 def _topics(found: Sequence[Candidate], own: Vector) -> Vector:

@@ -124,12 +124,12 @@ class Learner:
         return kept
 
     async def _measured(self, tenant: str, one: Unmeasured) -> str:
-        """The features of the hits of a feedback, as who gave it sees them; empty when nothing can be learned from it."""
+        """The features of the hits of a feedback, as who gave it saw them before; empty when nothing can be learned from it."""
         try:
             _, _, hits = read_recall_id(one.recall)
             access = await self._access(tenant, one.principal)
             request = RecallRequest(agent=one.agent, query=one.query[:MAX_QUERY], limit=max(1, min(100, len(hits))))
-            ranked = await rank(self._database, self._embedders, access, request, Model())
+            ranked = await rank(self._database, self._embedders, access, request, Model(), frozenset(one.useful))
         except CairnError:
             return ""
         at = {candidate.id: place for place, candidate in enumerate(ranked.found)}

@@ -2,7 +2,8 @@
 
 A model is linear with weights of at least 0, so that what speaks for a memory never counts against it, and everybody can read why a
 memory came where it came. `PRIOR` was trained on conversations and passages with known answers, listwise (ListNet's top-one
-probability, Cao et al. 2007, over all candidates): models trained against picked hard negatives did not carry over to other texts.
+probability, Cao et al. 2007, over all candidates), and judged on conversations left out: models trained against picked hard negatives
+did not carry over to other texts.
 """
 
 from __future__ import annotations
@@ -20,9 +21,10 @@ from .features import NAMES
 from .words import Vector
 
 PRIOR = MappingProxyType({
-    "terms": 0.5, "context": 0.35, "reply": 0.3, "passage": 0.6, "coverage": 0.15, "meaning": 0.35, "nearby": 0.5, "topic": 0.65,
-    "speaker": 2.3, "about": 2.1, "bridge": 3.2, "entities": 1.5, "answer": 2.2, "statement": 0.9, "time": 1.0, "session": 0.2,
-    "goals": 0.3, "importance": 0.2, "recency": 0.1, "used": 0.2, "asked": 1.0, "current": 2.0,
+    "terms": 0.45, "context": 0.1, "reply": 0.35, "passage": 0.8, "coverage": 0.1, "kin": 0.3, "meaning": 0.15, "nearby": 0.25,
+    "gist": 0.3, "topic": 0.35, "beside": 0.25, "around": 0.2, "speaker": 2.8, "about": 2.4, "bridge": 3.5, "entities": 1.0,
+    "answer": 2.4, "statement": 0.6, "time": 2.0, "session": 0.2, "goals": 0.3, "importance": 0.2, "recency": 0.1, "used": 0.2,
+    "asked": 1.0, "current": 2.0, "length": 0.2,
 })  # fmt: skip
 """The weights before anything was learned."""
 

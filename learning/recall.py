@@ -28,11 +28,15 @@ from .embedders import Embedders
 from .features import Asked, Measured, measure
 from .forms import form
 from .ranking import Model, Reason, distinct, order, ranker, reasons
+from .senses import Meant, Sense
+from .surroundings import surround
 from .words import Vector
 
 MAX_LIMIT = 100
 MAX_QUERY = 10_000
 _TERMS = 256
+_LIKE, _LIKE_WEIGHT = 120, 0.8
+"""Terms of a question, words like them among them, that candidates are looked for by; and what one like them counts."""
 _GOALS = 8
 
 
@@ -119,35 +123,63 @@ async def recall(database: Database, embedders: Embedders, access: Access, reque
     return Recall(recall_id(request, [hit.memory.id for hit in hits]), tuple(hits))
 
 
-async def rank(database: Database, embedders: Embedders, access: Access, request: RecallRequest, model: Model | None = None) -> Ranked:
-    """Every candidate, ranked by `model`, or by the one that ranks for the tenant."""
+async def rank(
+    database: Database,
+    embedders: Embedders,
+    access: Access,
+    request: RecallRequest,
+    model: Model | None = None,
+    told: frozenset[str] = frozenset(),
+) -> Ranked:
+    """Every candidate, ranked by `model`, or by the one that ranks for the tenant.
+
+    `told` are ids of memories that one feedback on this very question calls useful: they are measured as they were before it.
+    """
     index = await index_of(database, access.tenant)
-    question = await _question(embedders, request, index)
+    senses = await embedders.senses()
+    question, meant = await _question(embedders, request, index, senses.of(request.query))
     breadth = max(BREADTH, 2 * request.limit)
     there = await search(database, access, question, breadth)
-    found, model = there.candidates, model or ranker(there.model)
+    found, model = _untold(there.candidates, told, request.query), model or ranker(there.model)
     goals = await _goals(embedders, request, there.goals)
-    words = Asked(request.query, form(request.query, now()), request.session, now(), index, goals)
+    words = Asked(request.query, form(request.query, now()), request.session, now(), index, goals, meant)
     measured = measure(words, found)
-    scores = model.scores(measured.values)
-    places = order(found, scores)
     if any(one.heading for one in found):
-        more = await candidates(database, access, replace(question, headings=steps(found, places, measured.terms)), breadth)
-        first, theirs = [found[at] for at in places[:FIRST]], [float(scores[at]) for at in places[:FIRST]]
-        found = sorted({one.id: one for one in (*more, *found)}.values(), key=lambda one: one.id)
-        measured = measure(words, found, bridge(found, first, theirs, measured.terms))
         scores = model.scores(measured.values)
         places = order(found, scores)
+        more = await candidates(database, access, replace(question, headings=steps(found, places, measured.terms)), breadth)
+        first, theirs = [found[at] for at in places[:FIRST]], [float(scores[at]) for at in places[:FIRST]]
+        more = _untold(more, told, request.query)
+        found = sorted({one.id: one for one in (*more, *found)}.values(), key=lambda one: one.id)
+        measured = measure(words, found, bridge(found, first, theirs, measured.terms))
+    measured = surround(found, measured)
+    scores = model.scores(measured.values)
+    places = order(found, scores)
     return Ranked(found, measured, model, scores, places)
 
 
-async def _question(embedders: Embedders, request: RecallRequest, index: Index) -> Question:
-    """What a request looks for."""
+def _untold(found: list[Candidate], told: frozenset[str], query: str) -> list[Candidate]:
+    """The candidates as they were before one feedback on the question `query` called those of `told` useful."""
+    return [_before(one, query) if one.id in told else one for one in found] if told else found
+
+
+def _before(one: Candidate, query: str) -> Candidate:
+    at = one.asked.index(query) if query in one.asked else len(one.asked)
+    return one._replace(used=max(0, one.used - 1), asked=one.asked[:at] + one.asked[at + 1 :])
+
+
+async def _question(embedders: Embedders, request: RecallRequest, index: Index, words: dict[str, Sense]) -> tuple[Question, Meant]:
+    """What a request looks for, and what it means."""
     seen = await embedders.question([request.query])
-    return Question(
+    embedding = None if seen is None else tuple(seen.vectors[0])
+    meant = Meant(words, seen is not None and seen.embedder == embedders.local.name, embedding or ())
+    terms = tuple(index.tokens(question_terms(request.query)))[:_TERMS]
+    like = meant.like(_LIKE - len(terms))
+    question = Question(
         agent=request.agent,
-        terms=tuple(index.tokens(question_terms(request.query)))[:_TERMS],
-        embedding=None if seen is None else tuple(seen.vectors[0]),
+        terms=terms,
+        like=tuple((index.token(term), _LIKE_WEIGHT * nearness) for term, nearness in like),
+        embedding=embedding,
         slot=seen.slot if seen else SLOT_A,
         embedder=seen.embedder if seen else "",
         resources=request.resources,
@@ -156,6 +188,7 @@ async def _question(embedders: Embedders, request: RecallRequest, index: Index) 
         after=request.after,
         before=request.before,
     )
+    return question, meant
 
 
 async def _goals(embedders: Embedders, request: RecallRequest, own: Sequence[str]) -> tuple[tuple[float, ...], ...]:

@@ -31,6 +31,11 @@ class Words:
         self.counts = np.vstack([_counted(texts, self._sought), np.zeros(len(terms))])
         self.rarity = rarity((self.counts > 0).sum(axis=0), len(texts))
 
+    @property
+    def terms(self) -> Sequence[str]:
+        """The terms that are counted."""
+        return self._terms
+
     def scores(self) -> Vector:
         """Each text's BM25."""
         return self._bm25(self.counts[:-1], self.lengths[:-1])
@@ -62,6 +67,21 @@ class Words:
         total = float(self.rarity.sum()) or 1.0
         return (self.counts[:-1] > 0) @ self.rarity / total
 
+    def kin(self, others: Sequence[tuple[str, int, float]]) -> Vector:
+        """How near each text comes to each term: 1 where it has it, else the most of those of `others` (a word, the place of a term that
+        it stands for, and how well) that it has. A row of zeros is put behind them.
+        """
+        near = np.minimum(self.counts, 1.0)
+        if others and self._texts:
+            known = sorted({word for word, _, _ in others})
+            values = np.zeros((len(known), len(self._terms)))
+            rows = {word: row for row, word in enumerate(known)}
+            for word, term, value in others:
+                values[rows[word], term] = max(values[rows[word], term], value)
+            owners, places = _found(self._texts, hashed(known))
+            np.maximum.at(near, owners, values[places])
+        return near
+
     def rare(self) -> dict[str, float]:
         """The rarity of each term."""
         return dict(zip(self._terms, self.rarity.tolist(), strict=True))
@@ -75,15 +95,19 @@ class Words:
 def _counted(texts: Sequence[Hashes], sought: Hashes) -> Vector:
     """How often each of `sought` stands in each of `texts`."""
     counts = np.zeros((len(texts), len(sought)))
-    if not texts or not len(sought):
-        return counts
+    if texts and len(sought):
+        np.add.at(counts, _found(texts, sought), 1.0)
+    return counts
+
+
+def _found(texts: Sequence[Hashes], sought: Hashes) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """For each time that one of `sought` stands in one of `texts`: the text's place and the word's."""
     words = np.concatenate(texts)
     order = np.argsort(sought)
     places = order[np.minimum(np.searchsorted(sought, words, sorter=order), len(sought) - 1)]
     hits = np.flatnonzero(sought[places] == words)
     owners = np.repeat(np.arange(len(texts)), [len(text) for text in texts])
-    np.add.at(counts, (owners[hits], places[hits]), 1.0)
-    return counts
+    return owners[hits], places[hits]
 
 
 def rarity(having: NDArray[np.intp], of: int) -> Vector:

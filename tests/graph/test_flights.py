@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import anyio
 import pytest
 
@@ -69,3 +71,19 @@ async def test_a_cancelled_caller_does_not_take_the_others_down() -> None:
         await anyio.wait_all_tasks_blocked()
         landed.set()
     assert results == [1]
+
+
+async def test_who_comes_when_an_attempt_is_just_over_waits_for_a_new_one() -> None:
+    flights: Flights[str, int] = Flights()
+    attempts: list[int] = []
+    late: list[asyncio.Task[int]] = []
+
+    async def attempt() -> int:
+        attempts.append(1)
+        if len(attempts) == 1:  # what is called next runs when this is done, before anybody is told of it
+            asyncio.get_running_loop().call_soon(lambda: late.append(asyncio.ensure_future(flights.join("a", attempt))))
+        return len(attempts)
+
+    assert await flights.join("a", attempt) == 1
+    assert await late[0] == 2
+    assert await flights.join("a", attempt) == 3, "the first one's end does not end the second"

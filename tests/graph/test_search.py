@@ -70,3 +70,4 @@ async def test_nobody_who_may_read_nothing_finds_anything(database: Database, wr
 def test_a_question_without_terms_or_scopes_asks_for_nothing() -> None:
     assert lucene_query("t", ["public"], "terms", []) == ""
     assert lucene_query("t", [], "terms", ["tide"]) == ""
+    assert lucene_query("t", ["public"], "terms", ["tide"], [("wave", 0.512)]).endswith("+terms:(tide wave^0.51)")

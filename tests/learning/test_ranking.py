@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,11 +14,14 @@ from hypothesis import strategies as st
 from cairn.graph.analysis import terms
 from cairn.graph.profiles import direction, hashed
 from cairn.graph.search import Candidate
+from cairn.graph.searchable import KeyedIndex
 from cairn.graph.traits import traits
 from cairn.learning.bridging import bridge, steps
 from cairn.learning.features import NAMES, Asked, measure
 from cairn.learning.forms import Form, form
 from cairn.learning.ranking import PRIOR, Model, distinct, order, reasons
+from cairn.learning.senses import Meant, Sense
+from cairn.learning.surroundings import surround
 from cairn.learning.words import Words
 
 NOWHERE = direction([])
@@ -69,6 +73,46 @@ def test_what_follows_a_fitting_question_may_answer_it() -> None:
     values = column("reply", "Which plant covers the meadow?", found)
     assert values[1] > 0
     assert values[0] == values[2] == values[3] == 0.0
+
+
+def test_words_like_those_of_the_question_count_here_and_beside() -> None:
+    found = [
+        one("a", "Her canvas is dry.", session="s", next="b"),
+        one("b", "Look!", session="s", next="c"),
+        one("c", "No.", session="s", next="d"),
+        one("d", "The boat is blue.", session="s"),
+    ]
+    sense = Sense(np.array([1.0], dtype=np.float32), ("canva",), (0.4,))
+    meant = Meant({"paint": sense})
+    values = measure(replace(asked("What does she paint?"), meant=meant), found).values[:, NAMES.index("kin")]
+    assert values[0] > values[1] > values[2] == values[3]
+    keyed = KeyedIndex(b"k" * 32)
+    sealed = [one(each.id, "", terms=" ".join(keyed.tokens(each.terms.split())), session="s", next=each.next) for each in found]
+    hidden = measure(replace(asked("What does she paint?"), meant=meant, index=keyed), sealed).values[:, NAMES.index("kin")]
+    assert hidden == pytest.approx(values)
+
+
+def test_the_gist_is_seen_from_the_middle_of_what_was_found() -> None:
+    near, far = direction([1.0, 0.1]), direction([1.0, -0.1])
+    found = [one("a", "x", vector=near), one("b", "y", vector=far), one("c", "z")]
+    values = measure(replace(asked("What?"), meant=Meant(direction=(1.0, 0.2))), found).values[:, NAMES.index("gist")]
+    assert values[0] > values[2] > values[1]
+    assert not measure(asked("What?"), found).values[:, NAMES.index("gist")].any()
+
+
+def test_a_short_text_beside_a_longer_one() -> None:
+    short, long = column("length", "What?", [one("a", "Yes."), one("b", "The boat is blue and the seals lie on the warm rocks")])
+    assert short < 0 < long
+
+
+def test_the_second_look_sees_what_surrounds_a_memory() -> None:
+    texts = ["A boat.", "The plant covers the meadow.", "Eelgrass.", "A gull.", "Rain.", "Tern slept.", "Seals."]
+    found = [one(str(n), text, session="s", next=str(n + 1)) for n, text in enumerate(texts)]
+    measured = surround(found, measure(asked("Which plant covers the meadow?"), found))
+    beside, around = (measured.values[:, NAMES.index(name)].tolist() for name in ("beside", "around"))
+    assert min(beside[0], beside[2]) > max(beside[1], *beside[3:])
+    assert around[3] > max(around[0], *around[4:])
+    assert surround([], measure(asked("What?"), [])).values.shape == (0, len(NAMES))
 
 
 def test_a_like_question_must_be_like_as_a_whole() -> None:
@@ -144,7 +188,7 @@ texts = st.text("abc ?1\n:", max_size=30)
 @given(st.lists(texts, max_size=8), texts)
 def test_the_ranking_is_deterministic_finite_and_explained(found: list[str], question: str) -> None:
     candidates = [one(str(n), text, session="s" if n % 2 else None, cosine=n / 10) for n, text in enumerate(found)]
-    measured = measure(Asked(question, Form(), None, AT), candidates)
+    measured = surround(candidates, measure(Asked(question, Form(), None, AT), candidates))
     assert measured.values.shape == (len(found), len(NAMES))
     assert np.isfinite(measured.values).all()
     scores = Model().scores(measured.values)

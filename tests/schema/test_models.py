@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from cairn.api.services import Cairn
-from cairn.graph.models import Trained, keep_model
+from cairn.graph.models import Trained, examples, keep_model
 from cairn.learning.features import NAMES
 from cairn.learning.ranking import PRIOR
+from cairn.learning.training import unpacked
 
 from ..conftest import Client
 
@@ -102,6 +103,24 @@ async def test_feedback_counts_at_once_for_the_same_question(client: Client) -> 
     again = (await done(client, RECALL, q="Where do the seals lie?"))["recall"]["hits"][0]["why"]
     assert again["asked"]["value"] == 1
     assert again["used"]["value"] > 0
+
+
+async def test_what_a_feedback_teaches_is_what_was_known_before_it(client: Client, cairn: Cairn) -> None:
+    await done(client, 'mutation { registerAgent(input: {id: "ada", name: "Ada"}) { id } }')
+    texts = ["The seals lie on the rocks.", "The seals lie in the sun.", "A boat came by."]
+    await done(
+        client, "mutation R($i: [RememberInput!]!) { rememberMany(input: $i) { id } }", i=[{"agent": "ada", "text": text} for text in texts]
+    )
+    for _ in range(2):
+        recall = (await done(client, RECALL, q="Where do the seals lie?"))["recall"]
+        await done(client, FEEDBACK, r=recall["id"], u=[hit["memory"]["id"] for hit in recall["hits"] if "rocks" in hit["memory"]["text"]])
+        await cairn.services.learner.settled()
+    tenant = cairn.services.settings.tenant
+    second, first = [unpacked(one.principal, one.example) for one in await examples(cairn.services.database, tenant, 10)]
+    for name, known in (("asked", 1.0), ("used", 0.1)):
+        at = NAMES.index(name)
+        assert not first.values[:, at].any()
+        assert second.values[second.useful[0], at] >= known
 
 
 @pytest.mark.parametrize(
