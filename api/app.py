@@ -42,6 +42,7 @@ def create_app(cairn: Cairn, draining: Draining | None = None) -> Starlette:
             needed={"neo4j": services.database.ping, **({} if draining is None else {"serving": draining.check})},
             wanted={"redis": cairn.epochs.ping},
             silent=services.database.silent,
+            tuner=services.tuner,
             routes=stream_routes(services, gate),
         )
     )

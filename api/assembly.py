@@ -18,6 +18,7 @@ from strawberry.printer import print_schema
 
 from .. import __version__
 from ..graph.keyring import Keyring
+from ..learning.tuner import Tuner
 from ..settings import Settings
 from .authentication import Gate
 from .cache import QueryCache
@@ -55,6 +56,7 @@ class Parts:
     needed: Mapping[str, Check] = field(default_factory=dict[str, Check])
     wanted: Mapping[str, Check] = field(default_factory=dict[str, Check])
     silent: Callable[[float], bool] | None = None
+    tuner: Tuner | None = None
     routes: Sequence[BaseRoute] = ()
 
 
@@ -71,10 +73,13 @@ def assemble(parts: Parts) -> Starlette:
         gate.refusals,
         trusted,
         silent=parts.silent,
+        measure=None if parts.tuner is None else parts.tuner.figures.note,
     )
     streams = Streams(settings.max_streams)
     cache = parts.epochs and QueryCache(parts.epochs, schema_version(parts.schema), settings.cache_ttl, parts.shareable, parts.keyring)
     metrics = Metrics()
+    if parts.tuner is not None:
+        metrics.follow(parts.tuner)
     page = (_STATIC / "graphiql.html").read_bytes() if settings.shows_graphiql else None
     http = GraphQLHTTP(executor, gate, cache, streams, settings, page)
     return Starlette(

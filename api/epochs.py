@@ -10,20 +10,18 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from hashlib import blake2b
 from importlib.resources import files
 from typing import Any, cast
 
-from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from ..errors import Unavailable
 from .circuit import Circuit
+from .redis_client import Client, open_redis
 from .tasks import end
 
 log = logging.getLogger("cairn.cache")
@@ -57,7 +55,7 @@ class Epochs:
     `hold`: seconds for which the marks of a write outlive its writer. It is an `Invalidator` for the graph's writer.
     """
 
-    def __init__(self, redis: Redis, namespace: str, *, patience: float = 0.1, staleness: float = 0.5, hold: float = 60.0) -> None:
+    def __init__(self, redis: Client, namespace: str, *, patience: float = 0.1, staleness: float = 0.5, hold: float = 60.0) -> None:
         self._redis = redis
         self._script = redis.register_script(_SCRIPT)
         self.prefix = f"cairn:{{{namespace}}}:"
@@ -204,15 +202,13 @@ async def open_epochs(
 
     `namespace` must name the graph: replicas over the same graph share it, others may not.
     """
-    from_url = cast("Callable[..., Redis]", Redis.from_url)
-    redis = from_url(url, retry=Retry(NoBackoff(), 0), socket_connect_timeout=patience)
-    epochs = Epochs(redis, namespace, patience=patience, staleness=staleness, hold=hold)
-    keeper = asyncio.create_task(epochs.keep_marks(), name="cairn-cache-marks")
-    try:
-        yield epochs
-    finally:
-        await end(keeper, *epochs.calls)
-        await redis.aclose()
+    async with open_redis(url, patience) as redis:
+        epochs = Epochs(redis, namespace, patience=patience, staleness=staleness, hold=hold)
+        keeper = asyncio.create_task(epochs.keep_marks(), name="cairn-cache-marks")
+        try:
+            yield epochs
+        finally:
+            await end(keeper, *epochs.calls)
 
 
 def slot(tag: str) -> int:

@@ -17,11 +17,11 @@ from typing import Any, Protocol, Self, cast
 from weakref import WeakSet
 
 import orjson
-from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from ..errors import TooCostly
 from ..graph.changes import Event
+from .redis_client import Client, open_redis
 from .tasks import end
 
 log = logging.getLogger("cairn.events")
@@ -122,7 +122,7 @@ class Events:
         for subscription in list(self._subscriptions):
             await subscription.aclose()
 
-    async def send(self, redis: Redis, channel: str) -> None:
+    async def send(self, redis: Client, channel: str) -> None:
         """Publish what waits to `channel`, until cancelled. What Redis doesn't take is dropped."""
         while True:
             message = await self._outbox.get()
@@ -133,12 +133,13 @@ class Events:
                 log.warning("events did not reach the other replicas: Redis does not answer (%s)", type(error).__name__)
                 await asyncio.sleep(_AGAIN_SECONDS)
 
-    async def receive(self, redis: Redis, channel: str) -> None:
+    async def receive(self, redis: Client, channel: str) -> None:
         """Deliver what other replicas publish to `channel`, until cancelled; connects again whenever Redis comes back."""
         while True:
             pubsub = cast("_PubSub", redis.pubsub(ignore_subscribe_messages=False))  # pyright: ignore[reportUnknownMemberType]
             try:
                 async with asyncio.timeout(_PATIENCE_SECONDS):
+                    await redis.initialize()  # a cluster's client finds no node to subscribe at before
                     await pubsub.subscribe(channel)
                 await self._hear(pubsub)
             except (RedisError, OSError, TimeoutError) as error:
@@ -180,12 +181,11 @@ class Events:
 async def open_events(url: str, namespace: str) -> AsyncGenerator[Events]:
     """The broker over the Redis at `url` until the block ends. Redis need not be up. `namespace` names the graph."""
     events = Events()
-    redis = cast("Callable[..., Redis]", Redis.from_url)(url, socket_connect_timeout=_PATIENCE_SECONDS)
     channel = f"cairn:{{{namespace}}}:events"
-    tasks = [asyncio.create_task(events.send(redis, channel)), asyncio.create_task(events.receive(redis, channel))]
-    try:
-        yield events
-    finally:
-        await events.close()
-        await end(*tasks)
-        await redis.aclose()
+    async with open_redis(url, _PATIENCE_SECONDS) as redis:
+        tasks = [asyncio.create_task(events.send(redis, channel)), asyncio.create_task(events.receive(redis, channel))]
+        try:
+            yield events
+        finally:
+            await events.close()
+            await end(*tasks)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import copy
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any, cast
@@ -36,6 +36,7 @@ WRITING = 10
 """What a mutation costs times as much as a query that returns as many objects, for the rate."""
 READING = 3
 """What each character of a document costs that has to be read first, for the rate."""
+_RECALLING = frozenset({"recall", "context"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,7 @@ class Executor:
     """Runs operations of one schema. `timeout` is in seconds and holds for queries and mutations.
 
     `rates` limits what principals spend, `refusals` how often they are refused; with `trusted` only registered documents run.
+    `measure` is told of each query and mutation that ran: its class (read, write or recall) and the seconds it took.
     `silent` tells whether the graph database has not answered anything for so many seconds: then it is not the query that was slow.
     """
 
@@ -90,6 +92,7 @@ class Executor:
         refusals: Refusals | None = None,
         trusted: TrustedDocuments | None = None,
         silent: Callable[[float], bool] | None = None,
+        measure: Callable[[str, float], None] | None = None,
     ) -> None:
         core = schema._schema  # pyright: ignore[reportPrivateUsage]
         self._documents = Documents(core, limits)
@@ -103,6 +106,7 @@ class Executor:
         self._refusals = refusals or Refusals(Rate(0, 1))
         self._trusted = trusted
         self._silent = silent
+        self._measure = measure
 
     def plan(self, parameters: Parameters, access: Access | None = None) -> Plan:
         """What `parameters` mean. Raises Refused for a malformed, oversized or unknown document and for an unclear operation.
@@ -154,7 +158,7 @@ class Executor:
         limit = asyncio.timeout(self._timeout)
         try:
             charge = await self._charge(plan, access)
-            with deadline(self._timeout):
+            with deadline(self._timeout), self._measured(plan.operation):
                 async with limit:
                     result = await self._run(plan, charge.values, access, request)
             return _presented(result, request, plan, charge)
@@ -171,6 +175,15 @@ class Executor:
             return await self._schema.execute(**self._arguments(plan, access, request))
         found = await run(program, self._make_context(access, request), values, access.hidden_fields)
         return ExecutionResult(found.data, found.errors)
+
+    @contextmanager
+    def _measured(self, operation: Operation) -> Generator[None]:
+        began = perf_counter()
+        try:
+            yield
+        finally:
+            if self._measure is not None:
+                self._measure(_class_of(operation), perf_counter() - began)
 
     async def _charge(self, plan: Plan, access: Access) -> _Charge:
         """Make the caller pay for what it asks. Raises Refused for an invalid operation, and when the caller must wait."""
@@ -209,6 +222,13 @@ class Executor:
         if self._silent is not None and self._silent(self._timeout):
             return wrap(Unavailable(f"the graph database has not answered for {limit}; try again in a moment"))
         return wrap(TooCostly(f"the query took longer than {limit} and was stopped; ask for less at a time"))
+
+
+def _class_of(operation: Operation) -> str:
+    """What an operation's latency is measured as."""
+    if operation.kind is OperationType.MUTATION:
+        return "write"
+    return "read" if _RECALLING.isdisjoint(operation.roots) else "recall"
 
 
 class _Prepared(SchemaExtension):

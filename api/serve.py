@@ -24,6 +24,7 @@ from ..settings import Settings
 from . import protocols
 from .app import create_app
 from .draining import Draining, drained
+from .metrics import SHARED, fresh_folder
 from .presence import announce, withdraw
 from .production import require_production
 from .services import Cairn, open_services
@@ -174,6 +175,7 @@ async def supervise(settings: Settings, workers: int, started: Callable[[str, st
                 "CAIRN_NEO4J_USER": running.neo4j_user,
                 "CAIRN_NEO4J_DATABASE": running.neo4j_database,
                 "CAIRN_REDIS_URL": running.redis_url,
+                SHARED: str(fresh_folder(settings.data_dir / "metrics")),
                 **({"CAIRN_NEO4J_PASSWORD": running.neo4j_password} if running.neo4j_password is not None else {}),
             }
             os.environ.update(environment)

@@ -36,7 +36,9 @@ from ..learning.extraction import Extraction, Extractor
 from ..learning.learner import Learner
 from ..learning.reembedding import Reembedder
 from ..learning.refreshing import Communities
+from ..learning.server_knobs import RecallSample, server_knobs
 from ..learning.tokens import EstimatingTokenizer
+from ..learning.tuner import Tuner
 from ..policies.accesses import Accesses
 from ..policies.administration import Administration
 from ..policies.authentication import Authenticator
@@ -132,6 +134,10 @@ async def _open(
     notary = Notary(database, signer, Pledges(settings.data_dir / PLEDGES))
     anchors = choose_anchors(settings)
     _sign(stack, settings, database, writer, notary, anchors)
+    tuner = Tuner(database, writer, settings, server_knobs(settings, database, writer, consolidator))
+    sample = RecallSample(database, embedders, tuner.figures, settings.tuning_recall_found)
+    tuner.probes.append(sample.probe)
+    _in_background(stack, tuner.work(), "cairn-tuner")
     services = Services(
         settings=settings,
         database=database,
@@ -148,6 +154,8 @@ async def _open(
         notary=notary,
         anchors=anchors,
         communities=_communities(stack, database, writer, settings),
+        tuner=tuner,
+        sample=sample,
     )
     return Cairn(services, Credentials(authenticator, _vouching(stack, settings, database, writer)), epochs, rates, first_key)
 

@@ -23,6 +23,7 @@ from .prompts import ContextQuery
 from .recall import RecallMutation, RecallQuery
 from .scalars import CONFIG
 from .states import StateMutation, StateQuery, StateSubscription
+from .tuning import TuningMutation, TuningQuery
 
 
 @strawberry.type
@@ -43,6 +44,7 @@ class Query(
     EmbeddingQuery,
     ConsolidationQuery,
     EncryptionQuery,
+    TuningQuery,
 ):
     """Everything that can be read."""
 
@@ -63,6 +65,7 @@ class Mutation(
     LedgerMutation,
     ModelMutation,
     EncryptionMutation,
+    TuningMutation,
 ):
     """Everything that can be changed. An idempotencyKey makes a repeated call harmless."""
 

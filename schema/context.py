@@ -26,7 +26,9 @@ if TYPE_CHECKING:
     from ..learning.embedders import Embedders
     from ..learning.learner import Learner
     from ..learning.refreshing import Communities
+    from ..learning.server_knobs import RecallSample
     from ..learning.tokens import Tokenizer
+    from ..learning.tuner import Tuner
     from ..policies.accesses import Accesses
     from ..policies.administration import Administration
     from ..settings import Settings
@@ -60,6 +62,8 @@ class Services:
     notary: Notary
     anchors: Mapping[str, Anchor]
     communities: Communities
+    tuner: Tuner
+    sample: RecallSample
     lookups: Lookups = field(default_factory=Lookups)
 
 
