@@ -11,7 +11,7 @@ from time import perf_counter
 from typing import Any, cast
 
 import strawberry
-from graphql import GraphQLError, OperationType
+from graphql import GraphQLError, OperationType, VariableValues
 from strawberry.extensions import SchemaExtension
 from strawberry.types.execution import ExecutionContext, ExecutionResult, PreExecutionError
 
@@ -23,8 +23,10 @@ from .errors import Refused, present_all, unexpected, wrap
 from .graphql_documents import Document, Documents, Operation
 from .limits import Limits
 from .parameters import Parameters
+from .programs import Programs
 from .rates import Rate, Rates
 from .refusals import Refusals, principal_name
+from .running import run
 from .trusted import TrustedDocuments
 
 MakeContext = Callable[[Access, str], object]
@@ -65,10 +67,11 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class _Charge:
-    """What an operation costs, and how much its caller may still spend (None: no limit)."""
+    """What an operation costs, how much its caller may still spend (None: no limit), and its variables, checked."""
 
     cost: int
     left: float | None
+    values: VariableValues
 
 
 class Executor:
@@ -96,6 +99,7 @@ class Executor:
         self._schema = copy.copy(schema)
         self._schema.extensions = (*schema.extensions, lambda: _Prepared(self._documents))
         self._schema.process_errors = _leave_errors
+        self._programs = Programs(schema)
         self._make_context = make_context
         self._timeout = timeout
         self.rates = rates or Rates(None, "", Rate(0, 1), Rate(0, 1))
@@ -156,7 +160,7 @@ class Executor:
             charge = await self._charge(plan, access)
             with deadline(self._timeout), self._measured(plan.operation):
                 async with limit:
-                    result = await self._schema.execute(**self._arguments(plan, access, request))
+                    result = await self._run(plan, charge.values, access, request)
             return _presented(result, request, plan, charge)
         except Refused as refused:
             return refusal(refused.errors, request)
@@ -164,6 +168,13 @@ class Executor:
             return refusal([self._late(plan) if limit.expired() else unexpected(error)], request)
         except Exception as error:  # noqa: BLE001 -- it is logged, with the request's id
             return refusal([unexpected(error)], request)
+
+    async def _run(self, plan: Plan, values: VariableValues, access: Access, request: str) -> ExecutionResult:
+        program = self._programs.of(plan.document, plan.operation, values)
+        if program is None:
+            return await self._schema.execute(**self._arguments(plan, access, request))
+        found = await run(program, self._make_context(access, request), values, access.hidden_fields)
+        return ExecutionResult(found.data, found.errors)
 
     @contextmanager
     def _measured(self, operation: Operation) -> Generator[None]:
@@ -178,17 +189,18 @@ class Executor:
         """Make the caller pay for what it asks. Raises Refused for an invalid operation, and when the caller must wait."""
         began = perf_counter()
         try:
-            cost = self._check(plan)
+            values, cost = self._check(plan)
         except Refused:
             self._note(access, began)
             raise
         weight = WRITING if plan.operation.kind is OperationType.MUTATION else 1
         try:
-            return _Charge(cost, await self.rates.spend(access.tenant, access.principal, cost * weight + plan.reading))
+            left = await self.rates.spend(access.tenant, access.principal, cost * weight + plan.reading)
         except RateLimited as error:
             raise Refused(error) from error
+        return _Charge(cost, left, values)
 
-    def _check(self, plan: Plan) -> int:
+    def _check(self, plan: Plan) -> tuple[VariableValues, int]:
         errors = self._documents.errors(plan.document)
         if errors:
             raise Refused(*errors)

@@ -29,9 +29,9 @@ request = function()
   return wrk.format(nil, nil, nil, requests[next])
 end
 done = function(summary, latency)
-  io.write(string.format("figures %%d %%d %%f %%f %%d\\n", summary.requests, summary.duration,
-    latency:percentile(50), latency:percentile(99),
-    summary.errors.status + summary.errors.connect + summary.errors.read + summary.errors.write + summary.errors.timeout))
+  io.write(string.format("figures %%d %%d %%f %%f %%d\\n", summary.requests, summary.duration, latency:percentile(50),
+    latency:percentile(99), summary.errors.status + summary.errors.connect + summary.errors.read
+    + summary.errors.write + summary.errors.timeout))
 end
 """
 
