@@ -129,7 +129,8 @@ class Settings(BaseSettings):
     neo4j_heap: str = Field(default="1g", pattern=r"^\d+[mg]$", description="The embedded Neo4j's Java heap.")
     neo4j_page_cache: str = Field(default="512m", pattern=r"^\d+[mg]$", description="The embedded Neo4j's page cache.")
     redis_url: str | None = Field(
-        default=None, description="A Redis 6 or later to use (redis://, rediss://, unix://). Unset: an embedded one is started."
+        default=None,
+        description="A Redis 6 or later (redis://, rediss://, unix://, redis+cluster://, redis+sentinel://). Unset: an embedded one.",
     )
     redis_ca: Path | None = Field(default=None, description="Authorities for a rediss:// server, PEM. Unset: the usual ones.")
     redis_memory: str = Field(default="256mb", pattern=r"^\d+(kb|mb|gb)$", description="How much memory the embedded Redis may use.")
@@ -143,6 +144,11 @@ class Settings(BaseSettings):
     )
 
     cache_ttl: float = Field(default=300.0, gt=0, description="Seconds after which a cached answer is dropped even when nothing changed.")
+    cache_memory: int = Field(
+        default=64 * 1024 * 1024,
+        ge=0,
+        description="Bytes of cached answers that each process keeps in its own memory, in front of Redis; 0 for none.",
+    )
     prefetch: bool = Field(
         default=True, description="Whether what agents will probably ask for next is computed ahead, with their permissions, in idle time."
     )
@@ -151,6 +157,9 @@ class Settings(BaseSettings):
     )
     prefetch_concurrency: int = Field(
         default=4, gt=0, description="Requests and prefetches of one process together, up to which prefetches are begun."
+    )
+    prefetch_crowd: float = Field(
+        default=200, gt=0, description="Requests a second of one process beside which it still learns what comes next, and runs it ahead."
     )
     prefetch_rate: float = Field(
         default=50_000, gt=0, description="Cost that one process may spend a second on prefetches, a session a quarter of it."
@@ -237,6 +246,19 @@ class Settings(BaseSettings):
     extractor_timeout: float = Field(default=60.0, gt=0, description="Seconds the chat endpoint may take for one request.")
     consolidation_interval: float = Field(
         default=900.0, ge=0, description="Seconds between consolidations of a tenant's memories in the background; 0 for none."
+    )
+    tuning: Literal["on", "advise", "off"] = Field(
+        default="on", description="Whether Cairn tunes its own knobs, or only advises; administrators can say otherwise for each knob."
+    )
+    tuning_interval: float = Field(default=2.0, ge=0.2, le=60, description="Seconds between two readings of the tuner.")
+    tuning_p95_read: float = Field(default=0.25, gt=0, description="Seconds that 95 of 100 computed queries shall not exceed.")
+    tuning_p95_write: float = Field(default=0.5, gt=0, description="Seconds that 95 of 100 mutations shall not exceed.")
+    tuning_p95_recall: float = Field(default=0.5, gt=0, description="Seconds that 95 of 100 recalls and contexts shall not exceed.")
+    tuning_recall_found: float = Field(
+        default=0.95, gt=0, lt=1, description="The part of a much wider search's ten best memories that recall shall find, on a sample."
+    )
+    tuning_staleness: float = Field(
+        default=7_200.0, gt=0, description="Seconds for which the tuner may leave a tenant's memories without consolidation."
     )
     strength_half_life: float = Field(default=90.0, gt=0, description="Days without use after which a memory is half as strong.")
     request_retention: float = Field(

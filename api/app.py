@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 from starlette.applications import Starlette
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ..graph.access import Access
 from ..schema import SHAREABLE, build_schema
@@ -20,7 +21,7 @@ from .services import Cairn, open_services
 from .streams import stream_routes
 
 
-def create_app(cairn: Cairn, draining: Draining | None = None) -> Starlette:
+def create_app(cairn: Cairn, draining: Draining | None = None) -> ASGIApp:
     """The app of one open Cairn. `draining` says when it is about to end."""
     services = cairn.services
 
@@ -42,22 +43,29 @@ def create_app(cairn: Cairn, draining: Draining | None = None) -> Starlette:
             needed={"neo4j": services.database.ping, **({} if draining is None else {"serving": draining.check})},
             wanted={"redis": cairn.epochs.ping},
             silent=services.database.silent,
+            tuner=services.tuner,
             anticipations=services.anticipations,
             routes=stream_routes(services, gate),
         )
     )
 
 
-def from_environment() -> Starlette:
+def from_environment() -> ASGIApp:
     """The app of a worker process: opens its Cairn when uvicorn starts it, and closes it at the end."""
     settings = Settings()
+    opened: list[ASGIApp] = []
 
     @asynccontextmanager
-    async def lifespan(app: Starlette) -> AsyncGenerator[None]:
+    async def lifespan(_app: Starlette) -> AsyncGenerator[None]:
         draining = Draining()
         async with open_services(settings) as cairn:
-            app.mount("/", create_app(cairn, draining))
+            opened.append(create_app(cairn, draining))
             with drained(draining, settings.drain):
                 yield
 
-    return Starlette(lifespan=lifespan)
+    ends = Starlette(lifespan=lifespan)
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await (ends if scope["type"] == "lifespan" else opened[0])(scope, receive, send)
+
+    return app

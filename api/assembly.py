@@ -14,11 +14,13 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp
 from strawberry.printer import print_schema
 
 from .. import __version__
 from ..graph.keyring import Keyring
 from ..learning.anticipation import Anticipations
+from ..learning.tuner import Tuner
 from ..settings import Settings
 from .authentication import Gate
 from .cache import QueryCache
@@ -27,6 +29,7 @@ from .epochs import Epochs
 from .execution import Executor, MakeContext
 from .graphql_http import GraphQLHTTP
 from .health import Check, Readiness, healthz
+from .hot import HotPath
 from .limits import Limits
 from .metrics import Metrics
 from .overload import Overload
@@ -58,12 +61,13 @@ class Parts:
     needed: Mapping[str, Check] = field(default_factory=dict[str, Check])
     wanted: Mapping[str, Check] = field(default_factory=dict[str, Check])
     silent: Callable[[float], bool] | None = None
+    tuner: Tuner | None = None
     anticipations: Anticipations | None = None
     routes: Sequence[BaseRoute] = ()
 
 
-def assemble(parts: Parts) -> Starlette:
-    """The app: /graphql, /healthz, /readyz, /metrics, the start page, the vendored files, and the parts' own routes."""
+def assemble(parts: Parts) -> ASGIApp:
+    """The app, behind its hot path: /graphql, /healthz, /readyz, /metrics, the start page, the vendored files, and the parts' routes."""
     settings, gate = parts.settings, parts.gate
     trusted = TrustedDocuments.load(settings.trusted_documents) if settings.trusted_documents is not None else None
     executor = Executor(
@@ -75,16 +79,19 @@ def assemble(parts: Parts) -> Starlette:
         gate.refusals,
         trusted,
         silent=parts.silent,
+        measure=None if parts.tuner is None else parts.tuner.figures.note,
     )
     streams = Streams(settings.max_streams)
     cache = parts.epochs and QueryCache(parts.epochs, schema_version(parts.schema), settings.cache_ttl, parts.shareable, parts.keyring)
     metrics = Metrics()
+    if parts.tuner is not None:
+        metrics.follow(parts.tuner)
     page = (_STATIC / "graphiql.html").read_bytes() if settings.shows_graphiql else None
     prefetching = Prefetching(executor, cache, parts.anticipations, settings) if cache and parts.anticipations else None
     if prefetching is not None and parts.anticipations is not None:
         metrics.watch(parts.anticipations)
     http = GraphQLHTTP(executor, gate, cache, streams, settings, page, prefetching)
-    return Starlette(
+    app = Starlette(
         routes=[
             Route("/graphql", http),
             WebSocketRoute("/graphql", WebSockets(executor, gate, streams, settings.max_body_bytes, settings.max_json_depth)),
@@ -100,6 +107,9 @@ def assemble(parts: Parts) -> Starlette:
             Middleware(Overload, most=settings.max_requests, line=settings.max_waiting, patience=settings.request_timeout / 3),
         ],
     )
+    if cache is None:
+        return app
+    return HotPath(app, gate, cache, executor.rates, metrics, prefetching, encrypted=settings.behind_proxy, page=page is not None)
 
 
 async def start(request: Request) -> Response:  # noqa: ARG001 -- an endpoint

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from hashlib import blake2b
 from typing import Protocol
 
 from ..errors import CairnError, Unauthenticated
@@ -12,6 +14,7 @@ from .rates import Rate
 from .refusals import Refusals, principal_name
 
 _LONGEST_TOKEN = 8_192
+_MOST_CALLERS = 4_096
 
 
 class Authenticator(Protocol):
@@ -19,6 +22,10 @@ class Authenticator(Protocol):
 
     async def authenticate(self, token: str) -> Identity:
         """Whom the token stands for."""
+        ...
+
+    def known(self, token: str) -> Identity | None:
+        """What `authenticate` would answer without asking anybody; None when it would not."""
         ...
 
 
@@ -33,6 +40,10 @@ class Accesses(Protocol):
         """A number that moves when every cached answer of the tenant became stale."""
         ...
 
+    def known(self, identity: Identity) -> tuple[Access, int] | None:
+        """What the other two would answer without asking anybody; None when they would not."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Caller:
@@ -40,11 +51,27 @@ class Caller:
 
     access: Access
     generation: int = 0
+    name: str = field(init=False, compare=False)
+    """What its refusals are counted under."""
+    equals: bytes = field(init=False, compare=False, repr=False)
+    """Equal for callers whom the same answers may be given, and different for all others."""
+    own: bytes = field(init=False, compare=False, repr=False)
+    """The same for the principal alone."""
 
-    @property
-    def name(self) -> str:
-        """What its refusals are counted under."""
-        return principal_name(self.access.tenant, self.access.principal)
+    def __post_init__(self) -> None:
+        access = self.access
+        parts = (str(access.policy_version), access.fingerprint, access.tenant, str(self.generation))
+        object.__setattr__(self, "name", principal_name(access.tenant, access.principal))
+        object.__setattr__(self, "equals", digest(part.encode("utf-8", "surrogatepass") for part in parts))
+        object.__setattr__(self, "own", digest([self.equals, access.principal.encode("utf-8", "surrogatepass")]))
+
+
+def digest(parts: Iterable[bytes]) -> bytes:
+    """A hash of 24 bytes over parts, each with its length, so that none can be taken for two."""
+    found = blake2b(digest_size=24)
+    for part in parts:
+        found.update(len(part).to_bytes(8) + part)
+    return found.digest()
 
 
 class Gate:
@@ -54,6 +81,27 @@ class Gate:
         self._authenticator = authenticator
         self._accesses = accesses
         self.refusals = refusals or Refusals(Rate(0, 1))
+        self._callers: dict[Identity, Caller] = {}
+
+    def known(self, header: bytes) -> Caller | None:
+        """The caller with this Authorization header, if it can be let in without asking anybody, as `enter` would; else None."""
+        if header[:7] != b"Bearer " or len(header) > _LONGEST_TOKEN:
+            return None
+        identity = self._authenticator.known(header[7:].decode("latin-1"))
+        found = None if identity is None else self._accesses.known(identity)
+        return None if identity is None or found is None else self._caller(identity, *found)
+
+    async def caller_of(self, identity: Identity) -> Caller:
+        """Whoever has such a credential, with permissions as they are now, for work on its behalf. Raises like `admit`."""
+        return self._caller(identity, await self._accesses.access_of(identity), await self._accesses.cache_generation(identity.tenant))
+
+    def _caller(self, identity: Identity, access: Access, generation: int) -> Caller:
+        caller = self._callers.get(identity)
+        if caller is None or caller.access is not access or caller.generation != generation:
+            if len(self._callers) >= _MOST_CALLERS:
+                self._callers.clear()
+            caller = self._callers[identity] = Caller(access, generation)
+        return caller
 
     async def enter(self, header: str | None, address: str | None) -> Caller:
         """The caller with this Authorization header, at this address. Raises Unauthenticated, and RateLimited after too many of those."""
@@ -79,8 +127,7 @@ class Gate:
             self.refusals.note(address)
             raise
         self.refusals.trust(token)
-        access = await self._accesses.access_of(identity)
-        return Caller(access, await self._accesses.cache_generation(identity.tenant))
+        return await self.caller_of(identity)
 
     async def refusal(self, token: str | None, every: float) -> Unauthenticated:
         """Wait, asking every so many seconds, until this token is let in no more, and return why."""

@@ -16,6 +16,8 @@ from graphql import (
     GraphQLObjectType,
     GraphQLSchema,
     InlineFragmentNode,
+    NamedTypeNode,
+    NonNullTypeNode,
     OperationDefinitionNode,
     SchemaMetaFieldDef,
     SelectionSetNode,
@@ -29,6 +31,7 @@ _SIZES = ("first", "last", "limit")
 _TOKENS = "tokenBudget"
 _TOKENS_AN_OBJECT = 20
 """A context is made of about as many objects as it has lines, and a line has about this many tokens."""
+_FLAT = frozenset({"Int", "Float", "String", "ID", "Boolean"})
 _UNSIZED = 10
 """What a list without a page size counts for."""
 
@@ -48,6 +51,18 @@ def cost_of(
     """
     root = schema.get_root_type(operation.operation)
     return 1 if root is None else max(1, _Cost(schema, fragments, variables).selections(operation.selection_set, root, paged=False))
+
+
+def sizing(operation: OperationDefinitionNode) -> tuple[str, ...] | None:
+    """The variables that alone decide what an operation costs; None when one is of a type that others may be hidden in."""
+    names: list[str] = []
+    for definition in operation.variable_definitions or ():
+        kind = definition.type.type if isinstance(definition.type, NonNullTypeNode) else definition.type
+        if not isinstance(kind, NamedTypeNode) or kind.name.value not in _FLAT:
+            return None
+        if kind.name.value == "Int":
+            names.append(definition.variable.name.value)
+    return tuple(names)
 
 
 class _Cost:

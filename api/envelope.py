@@ -27,7 +27,7 @@ _POLICY = "; ".join(
         "frame-ancestors 'none'",
     )
 )
-_HEADERS = [
+SECURITY = [
     (b"content-security-policy", _POLICY.encode("ascii")),
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
@@ -40,7 +40,7 @@ _UNAVAILABLE = 503
 _AGAIN = [(b"retry-after", b"1")]
 
 
-_STRICT = (b"strict-transport-security", b"max-age=31536000")
+STRICT = (b"strict-transport-security", b"max-age=31536000")
 
 
 class Envelope:
@@ -65,7 +65,7 @@ class Envelope:
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = give_id(scope)
-        headers = [*_HEADERS, _STRICT] if self._encrypted or scope.get("scheme") == "https" else _HEADERS
+        headers = [*SECURITY, STRICT] if self._encrypted or scope.get("scheme") == "https" else SECURITY
         began = perf_counter()
         status, cache = 0, ""
 

@@ -13,15 +13,15 @@ from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict
-from typing import Any, Protocol, Self, cast
+from typing import Any, Self, cast
 from weakref import WeakSet
 
 import orjson
-from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from ..errors import TooCostly
 from ..graph.changes import Event
+from .redis_client import Client, Subscribed, open_redis, subscribe
 from .tasks import end
 
 log = logging.getLogger("cairn.events")
@@ -31,13 +31,6 @@ _OUTBOX = 10_000
 _AGAIN_SECONDS = 0.5
 _PATIENCE_SECONDS = 2.0
 _QUIET_SECONDS = 5.0
-
-
-class _PubSub(Protocol):
-    async def subscribe(self, channel: str) -> None: ...
-    async def get_message(self, *, timeout: float) -> Mapping[str, Any] | None: ...
-    async def ping(self) -> None: ...
-    async def aclose(self) -> None: ...
 
 
 class Subscription:
@@ -122,7 +115,7 @@ class Events:
         for subscription in list(self._subscriptions):
             await subscription.aclose()
 
-    async def send(self, redis: Redis, channel: str) -> None:
+    async def send(self, redis: Client, channel: str) -> None:
         """Publish what waits to `channel`, until cancelled. What Redis doesn't take is dropped."""
         while True:
             message = await self._outbox.get()
@@ -133,22 +126,19 @@ class Events:
                 log.warning("events did not reach the other replicas: Redis does not answer (%s)", type(error).__name__)
                 await asyncio.sleep(_AGAIN_SECONDS)
 
-    async def receive(self, redis: Redis, channel: str) -> None:
+    async def receive(self, redis: Client, channel: str) -> None:
         """Deliver what other replicas publish to `channel`, until cancelled; connects again whenever Redis comes back."""
         while True:
-            pubsub = cast("_PubSub", redis.pubsub(ignore_subscribe_messages=False))  # pyright: ignore[reportUnknownMemberType]
             try:
-                async with asyncio.timeout(_PATIENCE_SECONDS):
-                    await pubsub.subscribe(channel)
-                await self._hear(pubsub)
+                async with subscribe(redis, _PATIENCE_SECONDS, channel) as pubsub:
+                    await self._hear(pubsub)
             except (RedisError, OSError, TimeoutError) as error:
                 log.warning("events of other replicas can't be heard: Redis does not answer (%s)", type(error).__name__)
             finally:
                 self.listening.clear()
-                await asyncio.gather(pubsub.aclose(), return_exceptions=True)
             await asyncio.sleep(_AGAIN_SECONDS)
 
-    async def _hear(self, pubsub: _PubSub) -> None:
+    async def _hear(self, pubsub: Subscribed) -> None:
         """Take what comes. Raises TimeoutError when not even a ping is answered: the connection may be dead without a word."""
         pinged = False
         while True:
@@ -180,12 +170,11 @@ class Events:
 async def open_events(url: str, namespace: str) -> AsyncGenerator[Events]:
     """The broker over the Redis at `url` until the block ends. Redis need not be up. `namespace` names the graph."""
     events = Events()
-    redis = cast("Callable[..., Redis]", Redis.from_url)(url, socket_connect_timeout=_PATIENCE_SECONDS)
     channel = f"cairn:{{{namespace}}}:events"
-    tasks = [asyncio.create_task(events.send(redis, channel)), asyncio.create_task(events.receive(redis, channel))]
-    try:
-        yield events
-    finally:
-        await events.close()
-        await end(*tasks)
-        await redis.aclose()
+    async with open_redis(url, _PATIENCE_SECONDS) as redis:
+        tasks = [asyncio.create_task(events.send(redis, channel)), asyncio.create_task(events.receive(redis, channel))]
+        try:
+            yield events
+        finally:
+            await events.close()
+            await end(*tasks)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import copy
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any, cast
 
 import strawberry
-from graphql import GraphQLError, OperationType
+from graphql import GraphQLError, OperationType, VariableValues
 from strawberry.extensions import SchemaExtension
 from strawberry.types.execution import ExecutionContext, ExecutionResult, PreExecutionError
 
@@ -23,8 +23,10 @@ from .errors import Refused, present_all, unexpected, wrap
 from .graphql_documents import Document, Documents, Operation
 from .limits import Limits
 from .parameters import Parameters
+from .programs import Programs
 from .rates import Rate, Rates
 from .refusals import Refusals, principal_name
+from .running import run
 from .trusted import TrustedDocuments
 
 MakeContext = Callable[[Access, str], object]
@@ -37,6 +39,7 @@ WRITING = 10
 """What a mutation costs times as much as a query that returns as many objects, for the rate."""
 READING = 3
 """What each character of a document costs that has to be read first, for the rate."""
+_RECALLING = frozenset({"recall", "context"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,16 +70,18 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class _Charge:
-    """What an operation costs, and how much its caller may still spend (None: no limit)."""
+    """What an operation costs, how much its caller may still spend (None: no limit), and its variables, checked."""
 
     cost: int
     left: float | None
+    values: VariableValues
 
 
 class Executor:
     """Runs operations of one schema. `timeout` is in seconds and holds for queries and mutations.
 
     `rates` limits what principals spend, `refusals` how often they are refused; with `trusted` only registered documents run.
+    `measure` is told of each query and mutation that ran: its class (read, write or recall) and the seconds it took.
     `silent` tells whether the graph database has not answered anything for so many seconds: then it is not the query that was slow.
     """
 
@@ -90,18 +95,21 @@ class Executor:
         refusals: Refusals | None = None,
         trusted: TrustedDocuments | None = None,
         silent: Callable[[float], bool] | None = None,
+        measure: Callable[[str, float], None] | None = None,
     ) -> None:
         core = schema._schema  # pyright: ignore[reportPrivateUsage]
         self._documents = Documents(core, limits)
         self._schema = copy.copy(schema)
         self._schema.extensions = (*schema.extensions, lambda: _Prepared(self._documents))
         self._schema.process_errors = _leave_errors
+        self._programs = Programs(schema)
         self._make_context = make_context
         self._timeout = timeout
         self.rates = rates or Rates(None, "", Rate(0, 1), Rate(0, 1))
         self._refusals = refusals or Refusals(Rate(0, 1))
         self._trusted = trusted
         self._silent = silent
+        self._measure = measure
 
     def plan(self, parameters: Parameters, access: Access | None = None) -> Plan:
         """What `parameters` mean. Raises Refused for a malformed, oversized or unknown document and for an unclear operation.
@@ -153,9 +161,9 @@ class Executor:
         limit = asyncio.timeout(self._timeout)
         try:
             charge = await self._charge(plan, access, spend)
-            with deadline(self._timeout):
+            with deadline(self._timeout), self._measured(plan.operation, ahead=spend is not None):
                 async with limit:
-                    result = await self._schema.execute(**self._arguments(plan, access, request))
+                    result = await self._run(plan, charge.values, access, request)
             return _presented(result, request, plan, charge)
         except Refused as refused:
             return refusal(refused.errors, request)
@@ -164,23 +172,40 @@ class Executor:
         except Exception as error:  # noqa: BLE001 -- it is logged, with the request's id
             return refusal([unexpected(error)], request)
 
+    async def _run(self, plan: Plan, values: VariableValues, access: Access, request: str) -> ExecutionResult:
+        program = self._programs.of(plan.document, plan.operation, values)
+        if program is None:
+            return await self._schema.execute(**self._arguments(plan, access, request))
+        found = await run(program, self._make_context(access, request), values, access.hidden_fields)
+        return ExecutionResult(found.data, found.errors)
+
+    @contextmanager
+    def _measured(self, operation: Operation, *, ahead: bool = False) -> Generator[None]:
+        began = perf_counter()
+        try:
+            yield
+        finally:
+            if self._measure is not None and not ahead:
+                self._measure(_class_of(operation), perf_counter() - began)
+
     async def _charge(self, plan: Plan, access: Access, spend: Spend | None = None) -> _Charge:
         """Make the caller pay for what it asks. Raises Refused for an invalid operation, and when the caller must wait."""
         began = perf_counter()
         try:
-            cost = self._check(plan)
+            values, cost = self._check(plan)
         except Refused:
             self._note(access, began)
             raise
         weight = WRITING if plan.operation.kind is OperationType.MUTATION else 1
         if spend is not None:
-            return _Charge(cost, await spend(cost * weight + plan.reading))
+            return _Charge(cost, await spend(cost * weight + plan.reading), values)
         try:
-            return _Charge(cost, await self.rates.spend(access.tenant, access.principal, cost * weight + plan.reading))
+            left = await self.rates.spend(access.tenant, access.principal, cost * weight + plan.reading)
         except RateLimited as error:
             raise Refused(error) from error
+        return _Charge(cost, left, values)
 
-    def _check(self, plan: Plan) -> int:
+    def _check(self, plan: Plan) -> tuple[VariableValues, int]:
         errors = self._documents.errors(plan.document)
         if errors:
             raise Refused(*errors)
@@ -202,6 +227,13 @@ class Executor:
         if self._silent is not None and self._silent(self._timeout):
             return wrap(Unavailable(f"the graph database has not answered for {limit}; try again in a moment"))
         return wrap(TooCostly(f"the query took longer than {limit} and was stopped; ask for less at a time"))
+
+
+def _class_of(operation: Operation) -> str:
+    """What an operation's latency is measured as."""
+    if operation.kind is OperationType.MUTATION:
+        return "write"
+    return "read" if _RECALLING.isdisjoint(operation.roots) else "recall"
 
 
 class _Prepared(SchemaExtension):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
 from graphql import (
+    DirectiveNode,
     DocumentNode,
     FragmentDefinitionNode,
     GraphQLError,
@@ -16,14 +17,19 @@ from graphql import (
     NonNullTypeNode,
     OperationDefinitionNode,
     OperationType,
+    Undefined,
+    VariableNode,
+    VariableValues,
+    Visitor,
     get_variable_values,
     parse,
     specified_rules,
+    visit,
 )
 from strawberry.schema.schema import validate_document
 
 from ..errors import BadInput, TooCostly
-from .cost import cost_of
+from .cost import cost_of, sizing
 from .errors import Refused
 from .limits import Limits, check_shape, fragments_of, root_fields
 
@@ -33,6 +39,7 @@ _MOST = 512
 _MOST_CHARACTERS = 500_000
 """Characters of all documents that are remembered together: each takes up to some 400 bytes of memory once it is read."""
 _MOST_ERRORS = 20
+_MOST_COSTS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +59,19 @@ class Operation:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A document that parses and whose operations keep to the limits; whether it is valid, `Documents.errors` says."""
+    """A document that parses and whose operations keep to the limits; whether it is valid, `Documents.errors` says.
+
+    `deciding` names the variables that decide what @skip and @include leave; None when it has other directives. `programs` is for what
+    is compiled of it, and goes with it.
+    """
 
     text: str
     node: DocumentNode
     operations: tuple[Operation, ...]
     fragments: dict[str, FragmentDefinitionNode]
+    deciding: tuple[str, ...] | None
+    programs: dict[Any, Any] = field(default_factory=dict[Any, Any], compare=False, repr=False)
+    costs: dict[Hashable, int] = field(default_factory=dict[Hashable, int], compare=False, repr=False)
     errors: list[tuple[GraphQLError, ...]] = field(default_factory=list[tuple[GraphQLError, ...]], compare=False, repr=False)
 
     def operation(self, name: str | None) -> Operation:
@@ -107,16 +121,32 @@ class Documents:
             document.errors.append(tuple(found[:_MOST_ERRORS]))
         return document.errors[0]
 
-    def cost(self, document: Document, operation: Operation, variables: Mapping[str, Any]) -> int:
-        """What a valid operation costs with these variables. Raises Refused when they don't fit, or when it costs too much."""
+    def cost(self, document: Document, operation: Operation, variables: Mapping[str, Any]) -> tuple[VariableValues, int]:
+        """A valid operation's variables as its resolvers get them, and what it costs with them.
+
+        Raises Refused when they don't fit, or when it costs too much.
+        """
         self._check_lists(operation, variables)
         values = get_variable_values(self.schema, operation.node.variable_definitions or (), dict(variables), max_errors=_MOST_ERRORS)
         if isinstance(values, list):
             raise Refused(*values)
-        cost = cost_of(self.schema, operation.node, document.fragments, values)
+        cost = self._cost(document, operation, values)
         if cost > self.limits.cost:
             most = self.limits.cost
             raise Refused(TooCostly(f"the operation can return {cost} objects and at most {most} are allowed; ask for smaller pages"))
+        return values, cost
+
+    def _cost(self, document: Document, operation: Operation, values: VariableValues) -> int:
+        """What it costs, worked out once for the variables that decide it."""
+        deciding = sizing(operation.node)
+        if deciding is None:
+            return cost_of(self.schema, operation.node, document.fragments, values)
+        place = (operation.name, *(values.coerced.get(name, Undefined) for name in deciding))
+        cost = document.costs.get(place)
+        if cost is None:
+            cost = cost_of(self.schema, operation.node, document.fragments, values)
+            if len(document.costs) < _MOST_COSTS:
+                document.costs[place] = cost
         return cost
 
     def _check_lists(self, operation: Operation, variables: Mapping[str, Any]) -> None:
@@ -143,4 +173,26 @@ class Documents:
         operations = tuple(
             Operation(one.name.value if one.name else None, one.operation, frozenset(root_fields(one, fragments)), one) for one in nodes
         )
-        return Document(text, node, operations, fragments)
+        return Document(text, node, operations, fragments, _deciding(node) if "@" in text else ())
+
+
+class _Deciding(Visitor):
+    """Looks at every directive of a document."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: dict[str, None] = {}
+        self.others = False
+
+    def enter_directive(self, node: DirectiveNode, *_: Any) -> None:
+        if node.name.value not in ("skip", "include"):
+            self.others = True
+        for argument in node.arguments or ():
+            if isinstance(argument.value, VariableNode):
+                self.names[argument.value.name.value] = None
+
+
+def _deciding(node: DocumentNode) -> tuple[str, ...] | None:
+    found = _Deciding()
+    visit(node, found)
+    return None if found.others else tuple(found.names)

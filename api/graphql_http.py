@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import ceil
 
 from graphql import OperationType
@@ -14,21 +14,23 @@ from ..errors import BadInput, CairnError, RateLimited, Unauthenticated
 from ..settings import Settings
 from .authentication import Caller, Gate, bearer
 from .bodies import Body, BodyTooLarge, Disconnected
-from .cache import QueryCache, Served
+from .cache import QueryCache, Served, key_of
 from .errors import STATUS, Refused, wrap
 from .execution import Answer, Executor, Plan, answer, refusal
 from .negotiation import Form, choose, is_json, names
 from .parameters import Parameters, from_body, from_url
-from .prefetching import Prefetching
+from .prefetching import Prefetching, session_name
 from .refusals import address_name
 from .request_ids import request_id
 from .server_sent_events import EventStreams
+from .stored import holds, tag_of
 from .stream_counts import Streams
 
 Headers = list[tuple[bytes, bytes]]
+_OK = 200
+_NOT_MODIFIED = 304
 _TOO_MANY = 429
-_LONGEST_SESSION = 100
-_ALWAYS: Headers = [(b"cache-control", b"private, no-store"), (b"vary", b"Authorization, Accept")]
+_ALWAYS: Headers = [(b"cache-control", b"private, no-store"), (b"vary", b"Authorization, Accept, Accept-Encoding")]
 
 
 class Problem(Exception):
@@ -91,11 +93,13 @@ class GraphQLHTTP:
                 reply = Reply(200, form, self._page)
             else:
                 caller = await self._admit(scope, headers)
-                plan = await self._plan(scope, headers, body, caller)
+                plan, raw = await self._plan(scope, headers, body, caller)
                 if self._streams(plan, form, headers):
                     await self._stream(plan, caller, bearer(headers.get("authorization")), request, receive, send)
                     return
-                reply = self._reply(plan, await self._watched(plan, caller, request, headers.get("x-cairn-session", "")), form)
+                reply = self._reply(plan, await self._watched(plan, raw, caller, request, headers.get("x-cairn-session", "")), form)
+                if scope["method"] == "GET" and reply.status == _OK:
+                    reply = _tagged(reply, headers.get("if-none-match", ""))
         except Refused as refused:
             reply = self._reply(None, Served(answer(refusal(refused.errors, request)), "miss"), _json(form))
         except Problem as problem:
@@ -120,11 +124,12 @@ class GraphQLHTTP:
         except CairnError as error:
             raise Problem(STATUS[error.code], error) from error
 
-    async def _plan(self, scope: Scope, headers: Mapping[str, str], body: Body, caller: Caller) -> Plan:
-        plan = self._executor.plan(await self._parameters(scope, headers, body), caller.access)
+    async def _plan(self, scope: Scope, headers: Mapping[str, str], body: Body, caller: Caller) -> tuple[Plan, bytes]:
+        parameters, raw = await self._parameters(scope, headers, body)
+        plan = self._executor.plan(parameters, caller.access)
         if plan.operation.kind is OperationType.MUTATION and scope["method"] == "GET":
             raise Problem(405, BadInput("mutations must be sent by POST"), [(b"allow", b"POST")])
-        return plan
+        return plan, raw
 
     def _streams(self, plan: Plan, form: Form, headers: Mapping[str, str]) -> bool:
         if plan.operation.kind is not OperationType.SUBSCRIPTION:
@@ -141,23 +146,28 @@ class GraphQLHTTP:
                 raise Problem(_TOO_MANY, error, [_retry_after(error.retry_after)]) from error
             await self._events.send(plan, caller, token, request, receive, send)
 
-    async def _parameters(self, scope: Scope, headers: Mapping[str, str], body: Body) -> Parameters:
+    async def _parameters(self, scope: Scope, headers: Mapping[str, str], body: Body) -> tuple[Parameters, bytes]:
+        """What is asked, and the bytes that say so."""
         try:
             if scope["method"] == "GET":
-                return from_url(scope["query_string"], self._max_depth)
+                return from_url(scope["query_string"], self._max_depth), b"?" + scope["query_string"]
             if not is_json(headers.get("content-type")):
                 raise Problem(415, BadInput("send the request as Content-Type: application/json, in UTF-8"))
-            return from_body(await body.read(), self._max_depth)
+            content = await body.read()
+            return from_body(content, self._max_depth), content
         except BodyTooLarge as error:
             raise Problem(413, error) from error
         except BadInput as error:
             raise Problem(400, error) from error
 
-    async def _watched(self, plan: Plan, caller: Caller, request: str, session: str) -> Served:
-        key = self._cache.key(plan, caller) if self._cache is not None else None
+    async def _watched(self, plan: Plan, raw: bytes, caller: Caller, request: str, session: str) -> Served:
+        question = self._cache.question(plan) if self._cache is not None else None
+        key = None if question is None else key_of(question, caller)
+        if self._cache is not None and question is not None and key is not None:
+            self._cache.remember(raw, question)
         if self._prefetching is None:
             return await self._serve(plan, caller, request, key)
-        session, served = session[:_LONGEST_SESSION], None
+        session, served = session_name(session), None
         self._prefetching.arrived(caller, session, key)
         try:
             served = await self._serve(plan, caller, request, key)
@@ -192,12 +202,20 @@ def _retry_after(seconds: float) -> tuple[bytes, bytes]:
     return b"retry-after", str(max(1, ceil(seconds))).encode()
 
 
+def _tagged(reply: Reply, asked: str) -> Reply:
+    """`reply` with its entity tag, without its body for who has it."""
+    tag = tag_of(reply.body)
+    headers = [*reply.headers, (b"etag", tag)]
+    return Reply(_NOT_MODIFIED, reply.form, b"", headers) if holds(asked.encode("latin-1"), tag) else replace(reply, headers=headers)
+
+
 def _json(form: Form | None) -> Form:
     return Form.GRAPHQL if form is Form.GRAPHQL else Form.JSON
 
 
 async def _send(reply: Reply, send: Send) -> None:
-    length = (b"content-length", str(len(reply.body)).encode())
-    headers = [(b"content-type", reply.form.content_type), length, *_ALWAYS, *reply.headers]
+    length = str(len(reply.body)).encode()
+    content = [] if reply.status == _NOT_MODIFIED else [(b"content-type", reply.form.content_type), (b"content-length", length)]
+    headers = [*content, *_ALWAYS, *reply.headers]
     await send({"type": "http.response.start", "status": reply.status, "headers": headers})
     await send({"type": "http.response.body", "body": reply.body})

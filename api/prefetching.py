@@ -26,10 +26,10 @@ from ..learning.operations import Operation, values_in
 from ..learning.prefetch import Prediction
 from ..settings import Settings
 from .authentication import Caller
-from .cache import QueryCache, Served
+from .cache import Level, QueryCache, Served
 from .errors import Refused
 from .execution import Answer, Executor, Plan
-from .parameters import Parameters
+from .parameters import Parameters, from_body, from_url
 from .rates import Buckets, Rate
 from .tasks import end
 
@@ -38,20 +38,28 @@ _DOCUMENTS = 512
 _WAITING = 256
 _STALE = 2.0
 """Seconds after which a prefetch that has not begun is not begun any more."""
+_LULL = 0.05
+"""Seconds for which requests are counted."""
 _KEPT = 1_000
 _LAPSED = 120.0
 """Seconds after which nobody will ask for what was run for a session."""
 _LARGEST = 65_536
 _REQUEST = "prefetch"
+_LONGEST_SESSION = 100
+
+
+def session_name(header: str) -> str:
+    """What the header X-Cairn-Session says its session is called."""
+    return header[:_LONGEST_SESSION]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Heard:
-    """An operation that was answered."""
+    """An operation that was answered: as it was planned, or the bytes that asked for it."""
 
     caller: Caller
     session: str
-    plan: Plan
+    asked: Plan | bytes
     body: bytes
 
 
@@ -77,31 +85,51 @@ class _Agenda:
 
 
 class Prefetching:
-    """Listens to answered operations, learns, and runs ahead. `arrived` and `answered` are all that the transport calls."""
+    """Listens to answered operations, learns, and runs ahead. Transports call `arrived` and `answered`, or `hit`."""
 
     def __init__(self, executor: Executor, cache: QueryCache, anticipations: Anticipations, settings: Settings) -> None:
         self._executor, self._cache, self._anticipations = executor, cache, anticipations
         self._most = settings.prefetch_concurrency
         self._budget = Buckets(Rate(settings.prefetch_rate, settings.prefetch_rate * 10))
-        self._heard: deque[_Heard] = deque(maxlen=_WAITING)
+        self._heard: deque[_Heard] = deque()
         self._waiting: deque[_Job] = deque()
         self._agendas: OrderedDict[tuple[str, str, str], _Agenda] = OrderedDict()
         self._documents: OrderedDict[str, tuple[str, str | None]] = OrderedDict()
         self._running: dict[asyncio.Task[None], _Job] = {}
         self._learning: asyncio.Task[None] | None = None
-        self._requests = 0
+        self._unheard: dict[tuple[str, str, str], int] = {}
+        self._requests = self._arrivals = 0
+        self._since, self._crowded = monotonic(), False
+        self._depth, self._crowd = settings.max_json_depth, settings.prefetch_crowd
         anticipations.closing.append(self.close)
         anticipations.settling.append(self.settled)
 
     def arrived(self, caller: Caller, session: str, key: str | None) -> None:
         """A request is about to be answered: what was to be run ahead of another one for its session is dropped."""
         self._requests += 1
-        agenda = self._agendas.get((caller.access.tenant, caller.access.principal, session))
+        self._arrivals += 1
+        self._go_on(caller, session, key)
+
+    def hit(self, caller: Caller, session: str, raw: bytes, key: str, body: bytes) -> None:
+        """A request of these bytes was answered from the cache before anything else saw it."""
+        self._arrivals += 1
+        place = (caller.access.tenant, caller.access.principal, session)
+        if self._crowded and place not in self._agendas:
+            self._unheard[place] = self._unheard.get(place, 0) + 1
+            self._attend()
+            return
+        self._go_on(caller, session, key)
+        self._settle(caller, session, key, "l1")
+        self._hear(_Heard(caller, session, raw, body))
+
+    def _go_on(self, caller: Caller, session: str, key: str | None) -> None:
+        place = (caller.access.tenant, caller.access.principal, session)
+        agenda = self._agendas.get(place)
         if agenda is None:
             return
         for job in agenda.jobs.values():
             job.asked |= job.key == key
-        for job in [job for job in self._waiting if job.agent == (caller.access.tenant, caller.access.principal, session)]:
+        for job in [job for job in self._waiting if job.agent == place]:
             self._waiting.remove(job)
             agenda.jobs.pop(job.key, None)
 
@@ -111,17 +139,28 @@ class Prefetching:
         if served is None or not served.answer.clean or plan.operation.kind is OperationType.SUBSCRIPTION:
             self._wake()
             return
-        model = self._anticipations.of(caller.access.tenant)
-        agenda = self._agendas.get((caller.access.tenant, caller.access.principal, session))
-        job = agenda.jobs.pop(key, None) if agenda is not None and key is not None else None
         if plan.operation.kind is OperationType.QUERY:
-            if served.level == "miss":
-                model.account.misses += 1
-            elif job is not None:
-                model.settle(used=True)
-            else:
-                model.account.hits += 1
-        self._heard.append(_Heard(caller, session, plan, served.answer.body))
+            self._settle(caller, session, key, served.level)
+        self._hear(_Heard(caller, session, plan, served.answer.body))
+
+    def _settle(self, caller: Caller, session: str, key: str | None, level: Level) -> None:
+        model = self._anticipations.of(caller.access.tenant)
+        agenda = self._agendas.get((caller.access.tenant, caller.access.principal, session)) if self._agendas else None
+        job = agenda.jobs.pop(key, None) if agenda is not None and key is not None else None
+        if level == "miss":
+            model.account.misses += 1
+        elif job is not None:
+            model.settle(used=True)
+        else:
+            model.account.hits += 1
+
+    def _hear(self, heard: _Heard) -> None:
+        if len(self._heard) == _WAITING:
+            self._lose(self._heard.popleft())
+        self._heard.append(heard)
+        self._attend()
+
+    def _attend(self) -> None:
         if self._learning is None or self._learning.done():
             self._learning = asyncio.create_task(self._learn(), name="cairn-prefetch-learning")
 
@@ -138,30 +177,49 @@ class Prefetching:
             await asyncio.wait({*self._running, *([self._learning] if self._learning is not None else [])})
 
     async def _learn(self) -> None:
-        while self._heard:
-            await asyncio.sleep(0)  # whatever waits for the process comes first
-            if self._requests >= self._most and len(self._heard) < _WAITING:
-                await asyncio.sleep(0.005)
-                if self._requests >= self._most:
-                    self._heard.popleft()  # a busy process learns from the rest
-                    continue
-            heard = self._heard.popleft()
-            try:
-                self._take(heard)
-            except Exception:
-                log.exception("an operation could not be learned from")
+        while self._heard or self._unheard:
+            await asyncio.sleep(_LULL if self._busy() else 0)  # whatever waits for the process comes first
+            for (tenant, principal, session), hits in self._unheard.items():
+                model = self._anticipations.of(tenant)
+                model.account.hits += hits
+                model.lose(principal, session)
+            self._unheard.clear()
+            while self._heard and self._busy():
+                self._lose(self._heard.popleft())
+            if self._heard:
+                try:
+                    self._take(self._heard.popleft())
+                except Exception:
+                    log.exception("an operation could not be learned from")
         self._wake()
 
+    def _busy(self) -> bool:
+        """Whether there was no time to learn lately, or is none now."""
+        now = monotonic()
+        if now - self._since >= _LULL:
+            self._crowded = self._arrivals > self._crowd * (now - self._since)
+            self._since, self._arrivals = now, 0
+        return self._crowded or self._requests >= self._most
+
+    def _lose(self, heard: _Heard) -> None:
+        self._anticipations.of(heard.caller.access.tenant).lose(heard.caller.access.principal, heard.session)
+
     def _take(self, heard: _Heard) -> None:
-        access, parameters = heard.caller.access, heard.plan.parameters
+        access, plan = heard.caller.access, self._read(heard.asked)
         model = self._anticipations.of(access.tenant)
         try:
-            operation = Operation.of(self._shape(heard.plan), parameters.variables)
+            operation = Operation.of(self._shape(plan), plan.parameters.variables)
             found = values_in(orjson.loads(heard.body).get("data")) if len(heard.body) <= _LARGEST else None
         except (TypeError, ValueError):
             return
         predictions = model.heard(access.principal, ",".join(sorted(access.roles)), heard.session, operation, found)
         self._plan(model, heard, predictions)
+
+    def _read(self, asked: Plan | bytes) -> Plan:
+        if isinstance(asked, Plan):
+            return asked
+        read = from_url(asked[1:], self._depth) if asked.startswith(b"?") else from_body(asked, self._depth)
+        return self._executor.plan(read)
 
     def _plan(self, model: Anticipation, heard: _Heard, predictions: list[Prediction]) -> None:
         access = heard.caller.access
@@ -217,7 +275,7 @@ class Prefetching:
 
     def _wake(self) -> None:
         """Begin what waits, as long as there is room."""
-        while self._waiting and self._requests + len(self._running) < self._most:
+        while self._waiting and not self._busy() and self._requests + len(self._running) < self._most:
             job = self._waiting.popleft()
             agent = "\0".join(job.agent)
             if monotonic() - job.since > _STALE or self._budget.wait("", 1) > 0 or self._budget.wait(agent, 4) > 0:

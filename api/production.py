@@ -5,10 +5,11 @@ from __future__ import annotations
 import stat
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import urlsplit
 
 from ..errors import BadInput
 from ..settings import Settings, is_loopback
+from .redis_client import RedisURL
 
 _WELL_KNOWN = frozenset({"neo4j", "password", "changeme", "secret", "cairn", "redis", "admin", "test", "foobared", "letmein", "12345678"})
 _NO = frozenset({"", "0", "f", "false", "n", "no"})
@@ -61,21 +62,22 @@ def _redis(settings: Settings) -> Iterator[str]:
     if settings.redis_url is None or settings.redis_url.startswith("unix://"):
         return
     try:
-        parts = urlsplit(settings.redis_url)
-        options = {name: values[-1].lower() for name, values in parse_qs(parts.query).items()}
-        host, password = parts.hostname or options.get("host", ""), parts.password or options.get("password")
-    except ValueError:
-        yield "CAIRN_REDIS_URL is no URL"
+        place = RedisURL.parse(settings.redis_url)
+    except BadInput as error:
+        yield error.message
         return
-    if not is_loopback(host):
+    options = {name: str(value).lower() for name, value in place.options.items()}
+    hosts = [host for host, _ in place.nodes] or [options.get("host", "")]
+    password, user = place.options.get("password"), str(place.options.get("username", ""))
+    if not all(is_loopback(host) for host in hosts):
         unchecked = options.get("ssl_cert_reqs") in ("none", "optional") or options.get("ssl_check_hostname", "true") in _NO
-        if parts.scheme != "rediss":
-            yield "CAIRN_REDIS_URL leads to another machine in plain text: use rediss://"
+        if "ssl" not in options:
+            yield "CAIRN_REDIS_URL leads to another machine in plain text: use rediss://, rediss+cluster:// or rediss+sentinel://"
         elif unchecked:
             yield "CAIRN_REDIS_URL takes any certificate: take ssl_cert_reqs and ssl_check_hostname out of it, and set CAIRN_REDIS_CA"
         if not password:
             yield "CAIRN_REDIS_URL leads to another machine without a password: put one into it"
-    if password and password.lower() in _WELL_KNOWN | {(parts.username or "").lower()}:
+    if password and password.lower() in _WELL_KNOWN | {user.lower()}:
         yield "the password in CAIRN_REDIS_URL is one that everybody tries first: choose a random one"
 
 

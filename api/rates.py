@@ -18,18 +18,17 @@ from importlib.resources import files
 from time import monotonic
 from typing import cast
 
-from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from ..errors import RateLimited
 from ..settings import Settings
 from .circuit import Circuit
+from .redis_client import Client, open_redis
 
 log = logging.getLogger("cairn.rates")
 _SCRIPT = (files(str(__package__)) / "rates.lua").read_text(encoding="utf-8")
 _REMEMBERED = 10_000
+_PATIENCE_SECONDS = 0.1
 _BLOCKS = 50
 """A burst is drawn in so many blocks."""
 
@@ -81,9 +80,9 @@ class _Lease:
 class Rates:
     """Lets principals and tenants spend. `redis` None: every bucket is in this process."""
 
-    def __init__(self, redis: Redis | None, prefix: str, principal: Rate, tenant: Rate, patience: float = 0.1) -> None:
+    def __init__(self, redis: Client | None, namespace: str, principal: Rate, tenant: Rate, patience: float = _PATIENCE_SECONDS) -> None:
         self._script = redis.register_script(_SCRIPT) if redis is not None else None
-        self._prefix = prefix
+        self._namespace = namespace
         self._patience = patience
         self._limits = [(kind, limit) for kind, limit in (("principal", principal), ("tenant", tenant)) if limit.rate > 0]
         self._own = {kind: Buckets(limit) for kind, limit in self._limits}
@@ -104,6 +103,18 @@ class Rates:
         lease.units -= cost
         return lease.units + lease.left
 
+    def affords(self, tenant: str, principal: str, cost: float) -> bool:
+        """Whether `cost` can be spent without asking Redis."""
+        if not self._limits:
+            return True
+        lease = self._leases.get((tenant, principal))
+        return lease is not None and lease.units >= cost
+
+    def pay(self, tenant: str, principal: str, cost: float) -> None:
+        """Spend what it `affords`."""
+        if self._limits and (lease := self._leases.get((tenant, principal))) is not None:
+            lease.units -= cost
+
     def _lease(self, tenant: str, principal: str) -> _Lease:
         lease = self._leases.setdefault((tenant, principal), _Lease())
         self._leases.move_to_end((tenant, principal))
@@ -115,18 +126,19 @@ class Rates:
         names = {"principal": f"{len(tenant)}:{tenant}{principal}", "tenant": tenant}
         block = min(limit.burst for _, limit in self._limits) / _BLOCKS
         needed = cost - lease.units
-        drawn = await self._ask([names[kind] for kind, _ in self._limits], max(needed, block), needed)
+        drawn = await self._ask(tenant, [names[kind] for kind, _ in self._limits], max(needed, block), needed)
         granted, wait, left = self._by_myself(names, needed) if drawn is None else drawn
         if wait > 0:
             raise RateLimited(f"that is more than the rate limit allows; try again in {max(1, round(wait))} s", wait)
         lease.units += granted
         lease.left = left
 
-    async def _ask(self, names: Sequence[str], wanted: float, needed: float) -> tuple[float, float, float] | None:
+    async def _ask(self, tenant: str, names: Sequence[str], wanted: float, needed: float) -> tuple[float, float, float] | None:
         """What Redis grants, the seconds to wait, and what it has left. None when it does not answer."""
         if self._script is None or self._circuit.open:
             return None
-        keys = [f"{self._prefix}rate:{kind}:{_short(name)}" for (kind, _), name in zip(self._limits, names, strict=True)]
+        prefix = f"cairn:{{{self._namespace}/{_short(tenant)}}}:rate"  # a tenant's are together, tenants spread over a cluster
+        keys = [f"{prefix}:{kind}:{_short(name)}" for (kind, _), name in zip(self._limits, names, strict=True)]
         figures = [figure for _, limit in self._limits for figure in (limit.rate, limit.burst)]
         try:
             async with timeout(self._patience):
@@ -150,12 +162,8 @@ class Rates:
 @asynccontextmanager
 async def open_rates(url: str, namespace: str, settings: Settings) -> AsyncGenerator[Rates]:
     """`Rates` over the Redis at `url`, until the block ends. Redis need not be up. `namespace` names the graph."""
-    from_url = cast("Callable[..., Redis]", Redis.from_url)
-    redis = from_url(url, retry=Retry(NoBackoff(), 0), socket_connect_timeout=0.1)
-    try:
-        yield Rates(redis, f"cairn:{{{namespace}}}:", *rates_of(settings))
-    finally:
-        await redis.aclose()
+    async with open_redis(url, _PATIENCE_SECONDS) as redis:
+        yield Rates(redis, namespace, *rates_of(settings))
 
 
 def rates_of(settings: Settings) -> tuple[Rate, Rate]:

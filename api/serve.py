@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import anyio
 import uvicorn
-from starlette.applications import Starlette
+from starlette.types import ASGIApp
 from uvicorn.supervisors import Multiprocess
 
 from ..errors import BadInput, Unavailable
@@ -24,6 +24,7 @@ from ..settings import Settings
 from . import protocols
 from .app import create_app
 from .draining import Draining, drained
+from .metrics import SHARED, fresh_folder
 from .presence import announce, withdraw
 from .production import require_production
 from .services import Cairn, open_services
@@ -81,7 +82,7 @@ class _Secured:
         return Reloading(self.certificate).context
 
 
-def server(app: Starlette | str, settings: Settings, *, factory: bool = False, workers: int = 1) -> uvicorn.Config:
+def server(app: ASGIApp | str, settings: Settings, *, factory: bool = False, workers: int = 1) -> uvicorn.Config:
     """How uvicorn serves the app."""
     shown = certificate(settings)
     config = protocols.Config(
@@ -174,6 +175,7 @@ async def supervise(settings: Settings, workers: int, started: Callable[[str, st
                 "CAIRN_NEO4J_USER": running.neo4j_user,
                 "CAIRN_NEO4J_DATABASE": running.neo4j_database,
                 "CAIRN_REDIS_URL": running.redis_url,
+                SHARED: str(fresh_folder(settings.data_dir / "metrics")),
                 **({"CAIRN_NEO4J_PASSWORD": running.neo4j_password} if running.neo4j_password is not None else {}),
             }
             os.environ.update(environment)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from ..errors import BadInput, Unauthenticated
 from ..graph.access import Access, Decision
 from ..graph.anchors import Anchor, Anchoring, choose_anchors
+from ..graph.answers import SignedAnswers
 from ..graph.backups import refuse_incomplete
 from ..graph.changes import Event
 from ..graph.checkpointing import Checkpointer
@@ -18,7 +19,7 @@ from ..graph.database import Database, connect
 from ..graph.imports import Import
 from ..graph.keyring import Keyring
 from ..graph.keys import make_key, store_key
-from ..graph.migrations.runner import graph_name, migrate
+from ..graph.migrations.runner import graph_name, graph_secret, migrate
 from ..graph.notary import Notary
 from ..graph.pledges import PLEDGES, Pledges
 from ..graph.progress import Progress, Report, silent
@@ -37,7 +38,9 @@ from ..learning.extraction import Extraction, Extractor
 from ..learning.learner import Learner
 from ..learning.reembedding import Reembedder
 from ..learning.refreshing import Communities
+from ..learning.server_knobs import RecallSample, server_knobs
 from ..learning.tokens import EstimatingTokenizer
+from ..learning.tuner import Tuner
 from ..policies.accesses import Accesses
 from ..policies.administration import Administration
 from ..policies.authentication import Authenticator
@@ -89,13 +92,18 @@ async def open_services(settings: Settings, report: Report = silent) -> AsyncGen
         report(Progress("Bringing the schema up to date"))
         await migrate(database)
         name = await graph_name(database)
-        epochs = await stack.enter_async_context(open_epochs(running.redis_url, name, staleness=settings.policy_staleness))
+        database.keyring.plain = SignedAnswers(await graph_secret(database))
+        epochs = await stack.enter_async_context(_epochs(running.redis_url, name, settings))
         events = await stack.enter_async_context(open_events(running.redis_url, name))
         rates = await stack.enter_async_context(open_rates(running.redis_url, name, settings))
         writer = await stack.enter_async_context(open_writer(database, epochs, attempt=settings.request_timeout / 2))
         first_key = await bootstrap(writer, settings.tenant)
         report(Progress("Opening"))
         yield await _open(stack, settings, database, writer, epochs, rates, events, first_key)
+
+
+def _epochs(url: str, name: str, settings: Settings) -> AbstractAsyncContextManager[Epochs]:
+    return open_epochs(url, name, staleness=settings.policy_staleness, memory=settings.cache_memory)
 
 
 async def _open(
@@ -133,6 +141,10 @@ async def _open(
     notary = Notary(database, signer, Pledges(settings.data_dir / PLEDGES))
     anchors = choose_anchors(settings)
     _sign(stack, settings, database, writer, notary, anchors)
+    tuner = Tuner(database, writer, settings, server_knobs(settings, database, writer, consolidator))
+    sample = RecallSample(database, embedders, tuner.figures, settings.tuning_recall_found)
+    tuner.probes.append(sample.probe)
+    _in_background(stack, tuner.work(), "cairn-tuner")
     services = Services(
         settings=settings,
         database=database,
@@ -149,6 +161,8 @@ async def _open(
         notary=notary,
         anchors=anchors,
         communities=_communities(stack, database, writer, settings),
+        tuner=tuner,
+        sample=sample,
         anticipations=_anticipate(stack, settings),
     )
     return Cairn(services, Credentials(authenticator, _vouching(stack, settings, database, writer)), epochs, rates, first_key)

@@ -25,7 +25,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import psutil
@@ -107,10 +107,18 @@ class API:
         return "" if done.returncode == 0 else done.stdout + done.stderr
 
 
+class Place(Protocol):
+    """Where a Cairn answers, and a key for it."""
+
+    host: str
+    port: int
+    token: str
+
+
 class Caller:
     """One client with one connection, which is opened again whenever it broke."""
 
-    def __init__(self, api: API) -> None:
+    def __init__(self, api: Place) -> None:
         self._api = api
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 

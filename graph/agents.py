@@ -128,10 +128,17 @@ async def agents_by_id(database: Database, access: Access, ids: Sequence[str]) -
     return {row["id"]: _agent(access.tenant, row) for row in rows}
 
 
+def may_find(access: Access, id: str) -> bool:
+    """Whether an agent is there for the caller: its scope is readable."""
+    if agent_scope(id) in access.scopes:
+        return True
+    tags.collect(f"{access.tenant}/agent/{id}")
+    return False
+
+
 async def find_agent(database: Database, access: Access, id: str) -> Agent | None:
     """The agent, or None when there is none or its scope is not readable."""
-    if agent_scope(id) not in access.scopes:
-        tags.collect(f"{access.tenant}/agent/{id}")
+    if not may_find(access, id):
         return None
     return (await agents_by_id(database, access, [id])).get(id)
 

@@ -1,10 +1,13 @@
-"""Answers as they are kept outside Neo4j, in Redis: sealed under keys that last a day, out of the tenant's secret."""
+"""Answers as they are kept outside Neo4j, in Redis: sealed under keys that last a day, out of the tenant's secret, or signed."""
 
 from __future__ import annotations
 
+import hmac
 import secrets
 import time
 from collections import OrderedDict
+from hashlib import blake2b
+from typing import Protocol
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -12,24 +15,43 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from .searchable import derive
 
 _NONCE = 12
+_TAG = 16
 _DAY = 86_400
 _DAY_BYTES = 4
 _KEPT = 2
 
 
-class Answers:
-    """Leaves answers as they are: those of a tenant that does not encrypt."""
+class Answers(Protocol):
+    """Keeps answers where others may write. What `open` gives was kept by `seal` under the same name and the same secret."""
 
-    def seal(self, name: str, body: bytes) -> bytes:  # noqa: ARG002
+    def seal(self, name: str, body: bytes) -> bytes:
         """An answer as it is to be kept under a name."""
-        return body
+        ...
 
-    def open(self, name: str, kept: bytes) -> bytes | None:  # noqa: ARG002
+    def open(self, name: str, kept: bytes) -> bytes | None:
         """The answer; None when it is not one that was kept so, under this name."""
-        return kept
+        ...
 
 
-class SealedAnswers(Answers):
+class SignedAnswers:
+    """Leaves answers readable, as those of a tenant that does not encrypt, with a keyed hash (BLAKE2b) before them."""
+
+    def __init__(self, secret: bytes = b"") -> None:
+        self._secret = secret
+
+    def seal(self, name: str, body: bytes) -> bytes:
+        return self._tag(name, body) + body
+
+    def open(self, name: str, kept: bytes) -> bytes | None:
+        body = kept[_TAG:]
+        return body if hmac.compare_digest(kept[:_TAG], self._tag(name, body)) else None
+
+    def _tag(self, name: str, body: bytes) -> bytes:
+        encoded = name.encode("utf-8")
+        return blake2b(len(encoded).to_bytes(4) + encoded + body, key=self._secret, digest_size=_TAG).digest()
+
+
+class SealedAnswers:
     """Seals answers under a secret of 32 bytes: AES-256-GCM, a random nonce each, a key a day, the name authenticated with them."""
 
     def __init__(self, secret: bytes) -> None:
@@ -57,4 +79,5 @@ class SealedAnswers(Answers):
         return cipher
 
 
-PLAIN_ANSWERS = Answers()
+PLAIN_ANSWERS = SignedAnswers()
+"""For where there is no secret: what was altered by accident is refused, and nothing else."""

@@ -18,6 +18,7 @@ from .deadlines import seconds_left
 from .sealing import Sealed, find_sealed, with_keys
 from .statements import Statement
 from .tls import client_context
+from .turns import Turns
 
 if TYPE_CHECKING:
     from .keyring import Keyring
@@ -29,6 +30,8 @@ log = logging.getLogger("cairn.graph")
 READ_SECONDS = 120.0
 """Neo4j ends a reading transaction that takes longer, or at the deadline of the request that it reads for (`deadlines`)."""
 CONNECT_SECONDS = 5.0
+BREADTH = 100
+"""Memories that the full-text index is asked for by recall; the vector index half of it. More hardly find more, and cost."""
 _TIMED_OUT = "Neo.ClientError.Transaction.TransactionTimedOut"
 _CHECKED = {"bolt+s": "bolt", "neo4j+s": "neo4j"}
 _UNAVAILABLE = ("Neo.TransientError.", "Neo.ClientError.Cluster.", "Neo.DatabaseError.General.")
@@ -66,9 +69,13 @@ class Database:
     Guarantee: every error that leaves is a `CairnError` without an address or a statement in it.
     """
 
-    def __init__(self, driver: AsyncDriver, name: str = "neo4j") -> None:
+    def __init__(self, driver: AsyncDriver, name: str = "neo4j", pool: int = 100) -> None:
         self._driver = driver
         self._name = name
+        self.turns = Turns(pool)
+        """How many statements read at a time; the rest wait here rather than in Neo4j, where each slows down the others."""
+        self.breadth = BREADTH
+        """Memories that recall asks each index of this database for."""
         self.round_trips = 0
         self.keyring: Keyring | None = None
         """What opens sealed values and seals new ones; without one they stay shut and new ones are plain."""
@@ -98,7 +105,7 @@ class Database:
     async def read_stored(self, statement: Statement, parameters: Mapping[str, Any] | None = None) -> list[Row]:
         """Like `read`, and sealed values are bytes."""
         self.round_trips += 1
-        async with self._session(default_access_mode="READ") as session:
+        async with self.turns, self._session(default_access_mode="READ") as session:
             try:
                 result = await session.run(
                     Query(cast("LiteralString", statement.text), timeout=seconds_left(READ_SECONDS)), dict(parameters or {})
@@ -209,4 +216,4 @@ async def connect(
         **secured,
     )
     async with driver:
-        yield Database(driver, name)
+        yield Database(driver, name, pool)

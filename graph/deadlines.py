@@ -24,6 +24,21 @@ def deadline(seconds: float) -> Generator[None]:
         _deadline.reset(token)
 
 
+def ending() -> float | None:
+    """When the deadline is, by the monotonic clock; None without one."""
+    return _deadline.get()
+
+
+@contextmanager
+def until(instant: float | None) -> Generator[None]:
+    """What is read within the block has until `instant`, as `ending` told it elsewhere."""
+    token = _deadline.set(instant)
+    try:
+        yield
+    finally:
+        _deadline.reset(token)
+
+
 def seconds_left(most: float) -> float:
     """How many seconds a transaction may take: what is left of the deadline, at most `most`, never 0 or less."""
     until = _deadline.get()

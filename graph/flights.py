@@ -27,11 +27,15 @@ class Flights(Generic[K, T]):
         """The result of the attempt for `key` that is under way, or of a new one: of one that is over nobody is told any more, so that
         who finds its result too old and asks again waits for a new one.
         """
+        return asyncio.shield(self.start(key, attempt))
+
+    def start(self, key: K, attempt: Callable[[], Coroutine[Any, Any, T]]) -> asyncio.Task[T]:
+        """The attempt for `key` that is under way, or a new one, for who does not wait for it."""
         task = self._under_way.get(key)
         if task is None or task.done():
             task = self._under_way[key] = asyncio.create_task(self._bounded(attempt))
             task.add_done_callback(lambda done: self._land(key, done))
-        return asyncio.shield(task)
+        return task
 
     async def _bounded(self, attempt: Callable[[], Coroutine[Any, Any, T]]) -> T:
         try:

@@ -51,6 +51,8 @@ class Keyring:
     def __init__(self, database: Database, master: MasterKey, *, sealing: bool = True, patience: float = PATIENCE_SECONDS) -> None:
         self.sealing = sealing
         self.master = master
+        self.plain: Answers = PLAIN_ANSWERS
+        """What the answers of tenants that do not encrypt are kept with."""
         self._tenants = TenantKeys(database, master, patience, self._dropped)
         self._subjects = SubjectKeys(database, self._tenants, patience)
 
@@ -70,7 +72,7 @@ class Keyring:
     async def answers(self, tenant: str) -> Answers | None:
         """What the tenant's answers are kept with outside Neo4j; None when they may not be kept, because the tenant has no key yet."""
         known = await self._tenants.known(tenant)
-        return known.answers if known.sealing or known.answers is not None else PLAIN_ANSWERS
+        return known.answers if known.sealing or known.answers is not None else self.plain
 
     async def sealer(self, writer: Applies, tenant: str, subject: str) -> Sealer:
         """The sealer of a subject; of a tenant that does not seal, one that does nothing. Raises Unavailable when there is no key."""

@@ -55,7 +55,7 @@ CALL (row) {
 }
 RETURN row.i AS i, readable;
 
-// memories_list: readable memories, newest first, with filters that are null when not asked for
+// memories_list: readable memories, newest first, with filters that are null when not asked for; in one row, as those by id
 UNWIND $scopes AS scope
 WITH scope WHERE $scope IS NULL OR scope = $scope OR scope STARTS WITH $scope + '/'
 CALL (scope) {
@@ -75,7 +75,10 @@ CALL (scope) {
   RETURN m ORDER BY m.tenant DESC, m.scope DESC, m.recordedAt DESC, m.id DESC LIMIT $limit
 }
 WITH m ORDER BY m.recordedAt DESC, m.id DESC LIMIT $limit
-RETURN m {.id, .externalId, .agent, .kind, .modality, .text, .speaker, .session, .scope, .importance, .occurredAt, .recordedAt, .expiresAt, .metadata, .hash} AS memory;
+RETURN collect(m {.id, .externalId, .agent, .kind, .modality, .text, .speaker, .session, .scope, .importance, .metadata, .hash,
+          occurredAt: m.occurredAt.epochSeconds * 1000000 + m.occurredAt.microsecond,
+          recordedAt: m.recordedAt.epochSeconds * 1000000 + m.recordedAt.microsecond,
+          expiresAt: m.expiresAt.epochSeconds * 1000000 + m.expiresAt.microsecond}) AS memories;
 
 // memories_of_agents: readable memories of each of several agents, newest first
 UNWIND $agents AS agent
@@ -86,7 +89,10 @@ CALL (agent) {
     AND (m.expiresAt IS NULL OR m.expiresAt > $now)
   RETURN m ORDER BY m.recordedAt DESC, m.id DESC LIMIT $limit
 }
-RETURN m {.id, .externalId, .agent, .kind, .modality, .text, .speaker, .session, .scope, .importance, .occurredAt, .recordedAt, .expiresAt, .metadata, .hash} AS memory
+RETURN m {.id, .externalId, .agent, .kind, .modality, .text, .speaker, .session, .scope, .importance, .metadata, .hash,
+          occurredAt: m.occurredAt.epochSeconds * 1000000 + m.occurredAt.microsecond,
+          recordedAt: m.recordedAt.epochSeconds * 1000000 + m.recordedAt.microsecond,
+          expiresAt: m.expiresAt.epochSeconds * 1000000 + m.expiresAt.microsecond} AS memory
 ORDER BY agent.id, m.recordedAt DESC, m.id DESC;
 
 // memories_related: readable memories next to each of several in their session, past what is not readable, or that mention the same entity, if the reader may see it
@@ -122,7 +128,10 @@ WHERE m <> origin AND m.scope IN $scopes AND (m.expiresAt IS NULL OR m.expiresAt
 ORDER BY closeness DESC, m.recordedAt DESC, m.id
 WITH origin, collect(m)[..$limit] AS nearest
 UNWIND nearest AS m
-RETURN origin.id AS origin, m {.id, .externalId, .agent, .kind, .modality, .text, .speaker, .session, .scope, .importance, .occurredAt, .recordedAt, .expiresAt, .metadata, .hash} AS memory;
+RETURN origin.id AS origin, m {.id, .externalId, .agent, .kind, .modality, .text, .speaker, .session, .scope, .importance, .metadata, .hash,
+          occurredAt: m.occurredAt.epochSeconds * 1000000 + m.occurredAt.microsecond,
+          recordedAt: m.recordedAt.epochSeconds * 1000000 + m.recordedAt.microsecond,
+          expiresAt: m.expiresAt.epochSeconds * 1000000 + m.expiresAt.microsecond} AS memory;
 
 // memories_forgettable: where a readable memory is that is to be forgotten, or erased after it was forgotten, and the local entities it mentions
 MATCH (m:Memory {id: $id})

@@ -232,8 +232,8 @@ async def list_memories(
         "occurredAfter": None if only.occurred_after is None else check_instant("occurredAfter", only.occurred_after),
         "occurredBefore": None if only.occurred_before is None else check_instant("occurredBefore", only.occurred_before),
     }
-    rows = await database.read(_CYPHER["memories_list"], parameters)
-    return page([_read(row) for row in rows], first, cursor)
+    (row,) = await database.read(_CYPHER["memories_list"], parameters)
+    return page([_read({"memory": one}) for one in row["memories"]], first, cursor)
 
 
 async def memories_of_agents(

@@ -15,6 +15,7 @@ from .instants import stamp
 T = TypeVar("T")
 LARGEST = 100
 _INTEGER_BITS = 63
+_compact = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,7 @@ def check_first(first: int, largest: int = LARGEST) -> int:
 
 def encode(*position: Any) -> str:
     """A cursor for a position in an order. Instants stand in it as `stamp` writes them."""
-    raw = json.dumps(position, separators=(",", ":"), ensure_ascii=False).encode("utf-8")
+    raw = _compact(position).encode("utf-8")
     return base64.urlsafe_b64encode(raw).decode("ascii").rstrip("=")
 
 

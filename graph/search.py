@@ -15,7 +15,7 @@ from . import tags
 from .access import Access
 from .agents import goals_of
 from .analysis import scope_key
-from .database import Database, Row
+from .database import BREADTH, Database, Row
 from .graphs import collect_graphs
 from .instants import now
 from .keyring import index_of
@@ -28,8 +28,6 @@ from .vectors import SLOT_A, SLOT_B, Slot
 
 _CYPHER = load("search")
 _CANDIDATES = {slot: _CYPHER["search_candidates"].naming(memory_embedding=slot.index) for slot in (SLOT_A, SLOT_B)}
-BREADTH = 100
-"""Memories that the full-text index is asked for; the vector index half of it. More hardly find more, and cost."""
 _CLAUSES = 900
 """Lucene refuses a query of more than 1,024 clauses; more scopes than this are searched in several queries."""
 _OWN = agent_scope("")

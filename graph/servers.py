@@ -63,8 +63,8 @@ async def servers(settings: Settings, progress: Report = silent) -> AsyncGenerat
 
 
 def with_authorities(redis_url: str, ca: Path | None) -> str:
-    """The URL of a Redis by which every client of it checks its certificate against `ca`. Other than rediss:// stays as it is."""
-    if ca is None or not redis_url.startswith("rediss://") or "ssl_ca_certs=" in redis_url:
+    """The URL of a Redis by which every client of it checks its certificate against `ca`. Other than rediss:// and rediss+… stays."""
+    if ca is None or not redis_url.startswith(("rediss://", "rediss+")) or "ssl_ca_certs=" in redis_url:
         return redis_url
     return f"{redis_url}{'&' if '?' in redis_url else '?'}{urlencode({'ssl_ca_certs': str(ca)})}"
 

@@ -83,6 +83,15 @@ class Writer:
         self._free: dict[str, list[str]] = {}
         self._closing = False
 
+    @property
+    def batch(self) -> int:
+        """Rows of the largest step after which a batch takes no more callers in; it may be changed at any time."""
+        return self._batch
+
+    @batch.setter
+    def batch(self, rows: int) -> None:
+        self._batch = rows
+
     async def apply(self, change: Change) -> Any:
         """Commit `change`, together with others that wait, and return its answer.
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from time import monotonic
 
 from .operations import Found, Operation, Session, symbol
@@ -65,6 +65,9 @@ class Account:
         return self.used / max(1, self.used + self.misses + self.hits)
 
 
+_COUNTED = tuple(one.name for one in fields(Account))
+
+
 @dataclass(slots=True)
 class _Watched:
     session: Session
@@ -110,6 +113,10 @@ class Anticipation:
         self.learned += 1
         return [] if bar is None else [one for one in watched.predictions if one.chance >= bar]
 
+    def lose(self, agent: str, name: str) -> None:
+        """Begin a session anew, of which something was not heard."""
+        self._sessions.pop((agent, name), None)
+
     def settle(self, *, used: bool, seconds: float = 0.0) -> None:
         """A prefetch was asked for, or, having taken so many seconds, it was in vain."""
         if used:
@@ -153,6 +160,7 @@ class Anticipations:
     def __init__(self, wanted: float = 0.6, most: int = 64) -> None:
         self._wanted, self._most = wanted, most
         self._held: OrderedDict[str, Anticipation] = OrderedDict()
+        self._forgotten = dict.fromkeys(_COUNTED, 0.0)
         self.closing: list[Callable[[], Awaitable[None]]] = []
         self.settling: list[Callable[[], Awaitable[None]]] = []
 
@@ -161,8 +169,14 @@ class Anticipations:
         found = self._held.setdefault(tenant, Anticipation(self._wanted))
         self._held.move_to_end(tenant)
         while len(self._held) > self._most:
-            self._held.popitem(last=False)
+            _, forgotten = self._held.popitem(last=False)
+            for name in _COUNTED:
+                self._forgotten[name] += getattr(forgotten.account, name)
         return found
+
+    def total(self, name: str) -> float:
+        """A figure of the account, added up over all models that there are and were."""
+        return self._forgotten[name] + sum(getattr(model.account, name) for model in self._held.values())
 
     def all(self) -> dict[str, Anticipation]:
         """Every model, by tenant."""

@@ -28,6 +28,8 @@ _BEAT_SECONDS = 2.0
 _TENANTS = 100
 _DAILY = frozenset({Job.STRENGTH, Job.REQUESTS})
 """Jobs that look at everything, and change little from hour to hour: the background does them in a day's first run."""
+_TELLING, _SELDOM, _OFTEN = 100, 0.005, 0.1
+"""Memories that must have been examined to judge by, and the parts of them below and above which they were so too often or too seldom."""
 _OVERLAP = timedelta(minutes=10)
 """A background run looks that much further back than the last one: clocks of replicas differ, and writes take their time."""
 
@@ -53,6 +55,9 @@ class Consolidator:
         self._database = database
         self._writer = writer
         self._settings = settings
+        self.interval = settings.consolidation_interval
+        """Seconds between two consolidations of a tenant in the background; it may be changed at any time, and 0 is never."""
+        self._examined = self._changed = 0
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def start(self, access: Access, jobs: Sequence[Job] | None = None, *, dry_run: bool = False) -> Run:
@@ -78,17 +83,33 @@ class Consolidator:
         run = _new_run(claimed, jobs, dry_run=False)
         self._spawn(run, self._task(claimed, since=since), background=True)
         await run.done.wait()
+        self._learn(run)
         return run
 
     async def work(self) -> None:
         """Consolidate every tenant once in `consolidation_interval` seconds, whichever replica comes first, until cancelled."""
-        interval = self._settings.consolidation_interval
-        while interval:
-            await asyncio.sleep(interval * random.uniform(0.9, 1.1))  # noqa: S311 -- so that replicas do not come all at once
+        while self.interval:
+            await asyncio.sleep(self.interval * random.uniform(0.9, 1.1))  # noqa: S311 -- so that replicas do not come all at once
             try:
-                await self._round(interval)
+                await self._round(self.interval)
             except CairnError as error:
                 log.warning("consolidation in the background stopped (%s); it goes on in a while", error.code)
+
+    def aim(self) -> float | None:
+        """The interval that what the last rounds here found speaks for: longer where next to nothing was to be changed, else shorter.
+
+        None while too little is known, or when it is about right.
+        """
+        if self._examined < _TELLING:
+            return None
+        part = self._changed / self._examined
+        return self.interval * 2 if part < _SELDOM else self.interval / 2 if part > _OFTEN else None
+
+    def _learn(self, run: Run) -> None:
+        """Take in what a background run found; earlier ones count less and less. What looks at everything says nothing of the interval."""
+        told = [report for report in run.reports if report.job not in _DAILY]
+        self._examined = self._examined // 2 + sum(report.examined for report in told)
+        self._changed = self._changed // 2 + sum(report.changed for report in told)
 
     async def due(self, before: datetime, after: str) -> list[str]:
         """Some of the tenants whose turn it is, since their last whole background run began before `before`."""

@@ -20,7 +20,7 @@ from ..graph.instants import now
 from ..graph.keyring import index_of
 from ..graph.languages import question_terms
 from ..graph.memories import Kind, Memory, memories_by_id
-from ..graph.search import BREADTH, Candidate, Question, candidates, search
+from ..graph.search import Candidate, Question, candidates, search
 from ..graph.searchable import Index
 from ..graph.vectors import SLOT_A
 from .bridging import FIRST, bridge, steps
@@ -104,15 +104,15 @@ def check_query(query: str, limit: int) -> None:
         raise BadInput(f"query has {len(query)} characters; at most {MAX_QUERY} are understood")
 
 
-async def recall(database: Database, embedders: Embedders, access: Access, request: RecallRequest) -> Recall:
-    """The readable memories that answer the request best, by the tenant's model.
+async def recall(database: Database, embedders: Embedders, access: Access, request: RecallRequest, *, breadth: int | None = None) -> Recall:
+    """The readable memories that answer the request best, by the tenant's model. `breadth`: another one than the database has now.
 
     Own scopes of other agents are left out unless the request names one. Raises BadInput as `check_query` does.
     """
     check_query(request.query, request.limit)
     if "Memory.text" in access.hidden_fields:
         return Recall(recall_id(request, ()), ())
-    ranked = await rank(database, embedders, access, request)
+    ranked = await rank(database, embedders, access, request, breadth=breadth)
     chosen = distinct(ranked.found, [at for at in ranked.places if ranked.found[at].eligible], request.limit)
     memories = await memories_by_id(database, access, [ranked.found[at].id for at, _ in chosen])
     hits = [
@@ -130,6 +130,8 @@ async def rank(
     request: RecallRequest,
     model: Model | None = None,
     told: frozenset[str] = frozenset(),
+    *,
+    breadth: int | None = None,
 ) -> Ranked:
     """Every candidate, ranked by `model`, or by the one that ranks for the tenant.
 
@@ -138,7 +140,7 @@ async def rank(
     index = await index_of(database, access.tenant)
     senses = await embedders.senses()
     question, meant = await _question(embedders, request, index, senses.of(request.query))
-    breadth = max(BREADTH, 2 * request.limit)
+    breadth = max(database.breadth if breadth is None else breadth, 2 * request.limit)
     there = await search(database, access, question, breadth)
     found, model = _untold(there.candidates, told, request.query), model or ranker(there.model)
     goals = await _goals(embedders, request, there.goals)

@@ -70,6 +70,16 @@ class Vouching:
             raise Unauthenticated("the token has expired; get a new one from your identity provider")
         return found.identity
 
+    def known(self, token: str) -> Identity | None:
+        """What `authenticate` would answer without asking anybody; None when it would not. Looks ahead before it no longer would."""
+        place, clock = sha256(token.encode("utf-8", "surrogatepass")).digest(), _clock()
+        found = self._vouched.get(place)
+        if found is None or found.looked < clock - self._staleness or found.expires <= now():
+            return None
+        if found.looked < clock - self._staleness / 2:
+            self._flights.start(place, lambda: self._vouch(place, token))
+        return found.identity
+
     async def close(self) -> None:
         """Wait for what is under way."""
         for keys in self._keys.values():
@@ -77,10 +87,10 @@ class Vouching:
 
     async def _vouch(self, place: bytes, text: str) -> None:
         looked, revocations = _clock(), self._revocations
-        self._vouched.pop(place, None)
         try:
             vouched = await self._verified(looked, text)
         except NotAccepted as reason:
+            self._vouched.pop(place, None)
             log.info("a token was not accepted: %s", reason)
             raise Unauthenticated(_INVALID) from None
         if revocations == self._revocations:  # else look again: this token may have been the one

@@ -24,6 +24,7 @@ from .prompts import ContextQuery
 from .recall import RecallMutation, RecallQuery
 from .scalars import CONFIG
 from .states import StateMutation, StateQuery, StateSubscription
+from .tuning import TuningMutation, TuningQuery
 
 
 @strawberry.type
@@ -44,6 +45,7 @@ class Query(
     EmbeddingQuery,
     ConsolidationQuery,
     EncryptionQuery,
+    TuningQuery,
     PrefetchingQuery,
 ):
     """Everything that can be read."""
@@ -65,6 +67,7 @@ class Mutation(
     LedgerMutation,
     ModelMutation,
     EncryptionMutation,
+    TuningMutation,
 ):
     """Everything that can be changed. An idempotencyKey makes a repeated call harmless."""
 

@@ -9,6 +9,7 @@ import strawberry
 from ..graph import agents as verbs
 from ..graph import memories as memory_verbs
 from ..graph import states as state_verbs
+from ..graph.access import Access
 from .connections import Connection, connect, nothing
 from .context import Info
 
@@ -32,10 +33,10 @@ class Agent:
 
         context = info.context
 
-        async def batch(agents: list[str]) -> dict[str, state_verbs.Page[state_verbs.State]]:
-            return await state_verbs.list_states(context.database, context.access, agents, first, after)
+        async def batch(access: Access, agents: list[str]) -> dict[str, state_verbs.Page[state_verbs.State]]:
+            return await state_verbs.list_states(context.database, access, agents, first, after)
 
-        page = await context.loaders.load(("states", first, after), str(self.id), batch)
+        page = await context.load(("states", first, after), str(self.id), batch)
         return nothing(after) if page is None else connect(page, state, after)
 
     @strawberry.field(description="What it remembers that you may read, newest first.")
@@ -47,10 +48,10 @@ class Agent:
 
         context = info.context
 
-        async def batch(agents: list[str]) -> dict[str, memory_verbs.Page[memory_verbs.Memory]]:
-            return await memory_verbs.memories_of_agents(context.database, context.access, agents, first, after)
+        async def batch(access: Access, agents: list[str]) -> dict[str, memory_verbs.Page[memory_verbs.Memory]]:
+            return await memory_verbs.memories_of_agents(context.database, access, agents, first, after)
 
-        page = await context.loaders.load(("memories", first, after), str(self.id), batch)
+        page = await context.load(("memories", first, after), str(self.id), batch)
         return nothing(after) if page is None else connect(page, memory, after)
 
 
@@ -61,13 +62,17 @@ def agent(value: verbs.Agent) -> Agent:
 
 async def load_agent(info: Info, id: str) -> Agent:
     """The agent of something readable, together with the other agents of this level."""
+    found = await _look_up(info, id)
+    return agent(found) if found else Agent(id=strawberry.ID(id), name=id, goals=[])
+
+
+async def _look_up(info: Info, id: str) -> verbs.Agent | None:
     context = info.context
 
-    async def batch(ids: list[str]) -> dict[str, verbs.Agent]:
-        return await verbs.agents_by_id(context.database, context.access, ids)
+    async def batch(access: Access, ids: list[str]) -> dict[str, verbs.Agent]:
+        return await verbs.agents_by_id(context.database, access, ids)
 
-    found = await context.loaders.load("agent", id, batch)
-    return agent(found) if found else Agent(id=strawberry.ID(id), name=id, goals=[])
+    return await context.load("agent", id, batch, "agent")
 
 
 @strawberry.input(description="An agent to create or change.")
@@ -82,7 +87,9 @@ class RegisterAgentInput:
 class AgentQuery:
     @strawberry.field(description="One agent; null when there is none that you may read.")
     async def agent(self, info: Info, id: strawberry.ID) -> Agent | None:
-        found = await verbs.find_agent(info.context.database, info.context.access, id)
+        if not verbs.may_find(info.context.access, id):
+            return None
+        found = await _look_up(info, id)
         return agent(found) if found else None
 
     @strawberry.field(description="The agents that you may read, by id.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 import strawberry
 
@@ -11,9 +11,10 @@ from ..graph.access import Access
 from ..graph.database import Database
 from ..graph.writer import Writer
 from .loaders import Loaders
+from .lookups import Lookups
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Mapping
     from typing import Protocol
 
     from ..graph.anchors import Anchor
@@ -26,7 +27,9 @@ if TYPE_CHECKING:
     from ..learning.embedders import Embedders
     from ..learning.learner import Learner
     from ..learning.refreshing import Communities
+    from ..learning.server_knobs import RecallSample
     from ..learning.tokens import Tokenizer
+    from ..learning.tuner import Tuner
     from ..policies.accesses import Accesses
     from ..policies.administration import Administration
     from ..settings import Settings
@@ -35,6 +38,10 @@ if TYPE_CHECKING:
         """Where subscriptions hear of changes."""
 
         def subscribe(self, tenant: str, kinds: frozenset[str]) -> AsyncIterator[Event]: ...
+
+
+K = TypeVar("K", bound="Hashable")
+V = TypeVar("V")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +63,9 @@ class Services:
     notary: Notary
     anchors: Mapping[str, Anchor]
     communities: Communities
+    tuner: Tuner
+    sample: RecallSample
+    lookups: Lookups = field(default_factory=Lookups)
     anticipations: Anticipations | None = None
 
 
@@ -66,7 +76,7 @@ class Context:
     access: Access
     services: Services
     request_id: str = ""
-    loaders: Loaders = field(default_factory=Loaders)
+    _loaders: Loaders | None = None
 
     async def renew(self) -> None:
         """Look at the permissions again, after a change that may have made a scope or a graph: what was just written is readable."""
@@ -75,7 +85,15 @@ class Context:
     def start_over(self, access: Access) -> None:
         """Go on with these permissions and nothing looked up before: each event of a subscription is an operation of its own."""
         self.access = access
-        self.loaders = Loaders()
+        self._loaders = None
+
+    async def load(
+        self, name: Hashable, key: K, batch: Callable[[Access, list[K]], Awaitable[Mapping[K, V]]], noun: str | None = None
+    ) -> V | None:
+        """Look `key` up as `Loaders.load` does, with these permissions."""
+        if self._loaders is None:
+            self._loaders = Loaders(self.services.lookups)
+        return await self._loaders.load(name, key, self.access, batch, noun)
 
     @property
     def database(self) -> Database:

@@ -9,6 +9,7 @@ import strawberry
 from ..graph import exploring
 from ..graph import mentions as mention_verbs
 from ..graph import resources as verbs
+from ..graph.access import Access
 from ..graph.locals import identify
 from ..graph.pages import Page, check_first
 from ..graph.rdf import Literal as StoredLiteral
@@ -80,10 +81,10 @@ class Entity:
         context = info.context
         towards = direction or Direction.OUT
 
-        async def batch(keys: list[str]) -> dict[str, Page[verbs.Link]]:
-            return await verbs.neighbours(context.database, context.access, keys, predicate, towards, first, after)
+        async def batch(access: Access, keys: list[str]) -> dict[str, Page[verbs.Link]]:
+            return await verbs.neighbours(context.database, access, keys, predicate, towards, first, after)
 
-        page = await context.loaders.load(("neighbours", predicate, towards, first, after), self.key, batch)
+        page = await context.load(("neighbours", predicate, towards, first, after), self.key, batch)
         return nothing(after) if page is None else connect(page, _neighbour, after)
 
     @strawberry.field(description="The memories that mention it and that you may read, newest first.")
@@ -97,29 +98,29 @@ class Entity:
         if "Memory.text" in context.access.hidden_fields:
             return nothing(after)
 
-        async def batch(keys: list[str]) -> dict[str, Page[mention_verbs.Memory]]:
-            return await mention_verbs.memories_mentioning(context.database, context.access, keys, first, after)
+        async def batch(access: Access, keys: list[str]) -> dict[str, Page[mention_verbs.Memory]]:
+            return await mention_verbs.memories_mentioning(context.database, access, keys, first, after)
 
-        page = await context.loaders.load(("mentioning", first, after), self.key, batch)
+        page = await context.load(("mentioning", first, after), self.key, batch)
         return nothing(after) if page is None else connect(page, memory, after)
 
 
 async def _literals(info: Info, key: str) -> tuple[StoredLiteral, ...]:
     context = info.context
 
-    async def batch(keys: list[str]) -> dict[str, tuple[StoredLiteral, ...]]:
-        return await verbs.describe(context.database, context.access, keys)
+    async def batch(access: Access, keys: list[str]) -> dict[str, tuple[StoredLiteral, ...]]:
+        return await verbs.describe(context.database, access, keys)
 
-    return await context.loaders.load("literals", key, batch) or ()
+    return await context.load("literals", key, batch) or ()
 
 
 async def _resource(info: Info, key: str, iri: str) -> verbs.Resource:
     context = info.context
 
-    async def batch(keys: list[str]) -> dict[str, verbs.Resource]:
-        return await verbs.resources_by_key(context.database, context.access, keys)
+    async def batch(access: Access, keys: list[str]) -> dict[str, verbs.Resource]:
+        return await verbs.resources_by_key(context.database, access, keys)
 
-    return await context.loaders.load("resource", key, batch) or verbs.Resource(key, iri)
+    return await context.load("resource", key, batch) or verbs.Resource(key, iri)
 
 
 def entity(iri: str, key: str) -> Entity:
@@ -177,10 +178,10 @@ class EntityQuery:
         context = info.context
         key = resource_key(context.access.tenant, iri)
 
-        async def batch(keys: list[str]) -> dict[str, verbs.Resource]:
-            return await verbs.resources_by_key(context.database, context.access, keys)
+        async def batch(access: Access, keys: list[str]) -> dict[str, verbs.Resource]:
+            return await verbs.resources_by_key(context.database, access, keys)
 
-        found = await context.loaders.load("resource", key, batch)
+        found = await context.load("resource", key, batch)
         return entity(found.iri, found.key) if found else None
 
     @strawberry.field(description="Entities by words of their names, best first; by IRI when no words are given.")

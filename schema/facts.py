@@ -8,6 +8,7 @@ import strawberry
 
 from ..graph import asserting
 from ..graph import facts as verbs
+from ..graph.access import Access
 from ..graph.rdf import resource_key
 from .connections import Connection, connect
 from .context import Info
@@ -37,10 +38,10 @@ class Fact:
     async def evidence(self, info: Info) -> list[Memory]:
         context = info.context
 
-        async def batch(ids: list[str]) -> dict[str, list[verbs.Memory]]:
-            return await verbs.evidence(context.database, context.access, ids)
+        async def batch(access: Access, ids: list[str]) -> dict[str, list[verbs.Memory]]:
+            return await verbs.evidence(context.database, access, ids)
 
-        return [memory(found) for found in await context.loaders.load("evidence", str(self.id), batch) or []]
+        return [memory(found) for found in await context.load("evidence", str(self.id), batch) or []]
 
 
 def _fact(value: verbs.Fact) -> Fact:

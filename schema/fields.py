@@ -31,6 +31,11 @@ def hideable_fields() -> frozenset[str]:
     return frozenset(name for name, _ in _hideable(build_schema()._schema))  # pyright: ignore[reportPrivateUsage]
 
 
+def unguarded(field: GraphQLField) -> tuple[Callable[..., Any] | None, str | None]:
+    """A field's own resolver, and the name by which a rule can hide the field; None for one that can't be hidden."""
+    return getattr(field.resolve, "guarded", (field.resolve, None))
+
+
 def _hideable(schema: GraphQLSchema) -> list[tuple[str, GraphQLField]]:
     return [
         (f"{kind.name}.{name}", field)
@@ -50,4 +55,5 @@ def _guard(name: str, field: GraphQLField) -> None:
             return None
         return resolve(source, info, **arguments)
 
+    vars(guarded)["guarded"] = (resolve, name)
     field.resolve = guarded

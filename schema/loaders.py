@@ -1,33 +1,43 @@
-"""Dataloaders: what many resolvers of one level look up is asked for in one statement."""
+"""Loaders: what many resolvers of one level look up is asked for in one statement, together with what other requests look up."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Hashable, Mapping
-from typing import Any, TypeVar, cast
+from typing import TypeVar
 
-from strawberry.dataloader import DataLoader
+from ..graph.access import Access
+from ..graph.tags import collect, collect_until
+from .lookups import Found, Lookups
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
 
 class Loaders:
-    """The loaders of one operation, made when first used; one for each look-up and its arguments."""
+    """The look-ups of one operation. What was looked up once stays as it was for the rest of it."""
 
-    def __init__(self) -> None:
-        self._loaders: dict[Hashable, DataLoader[Any, Any]] = {}
+    def __init__(self, lookups: Lookups) -> None:
+        self._lookups = lookups
+        self._asked: dict[Hashable, asyncio.Future[Found]] = {}
 
-    async def load(self, name: Hashable, key: K, batch: Callable[[list[K]], Awaitable[Mapping[K, V]]]) -> V | None:
-        """The value of `key` in what `batch` answers for all keys asked for under `name` at this level; None when absent.
+    async def load(
+        self,
+        name: Hashable,
+        key: K,
+        access: Access,
+        batch: Callable[[Access, list[K]], Awaitable[Mapping[K, V]]],
+        noun: str | None = None,
+    ) -> V | None:
+        """The value of `key` in what `batch` answers for all keys asked for under `name`; None when absent.
 
-        `name` must tell apart look-ups with different arguments, such as `("memories", first, after)`.
+        `name` must tell apart look-ups with different arguments, such as `("memories", first, after)`, and `batch` may depend on
+        nothing else. With a `noun`, a tag `<tenant>/<noun>/<key>` that the batch collects concerns the answers about that key alone.
         """
-        loader = self._loaders.get(name)
-        if loader is None:
-
-            async def fetch(keys: list[K]) -> list[V | None]:
-                found = await batch(list(dict.fromkeys(keys)))
-                return [found.get(wanted) for wanted in keys]
-
-            loader = self._loaders[name] = DataLoader(load_fn=cast("Any", fetch))
-        return await loader.load(key)
+        future = self._asked.get((name, key))
+        if future is None:
+            future = self._asked[name, key] = self._lookups.load(name, key, access, batch, noun)
+        found = await asyncio.shield(future)  # others wait for it too
+        collect(*found.tags)
+        collect_until(found.until)
+        return found.value

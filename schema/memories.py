@@ -13,6 +13,7 @@ from ..graph import links as link_verbs
 from ..graph import memories as verbs
 from ..graph import mentions as mention_verbs
 from ..graph import remembering
+from ..graph.access import Access
 from ..graph.memories import Kind as MemoryKind
 from ..graph.memories import Modality
 from ..graph.pages import check_first
@@ -77,10 +78,10 @@ class Memory:
         if "Memory.text" in context.access.hidden_fields:
             return []
 
-        async def batch(ids: list[str]) -> dict[str, list[mention_verbs.Mention]]:
-            return await mention_verbs.mentions_of(context.database, context.access, ids)
+        async def batch(access: Access, ids: list[str]) -> dict[str, list[mention_verbs.Mention]]:
+            return await mention_verbs.mentions_of(context.database, access, ids)
 
-        found = (await context.loaders.load("mentions", str(self.id), batch) or [])[: check_first(first)]
+        found = (await context.load("mentions", str(self.id), batch) or [])[: check_first(first)]
         return [Mention(entity=entity(m.iri, m.key), text=m.text, start=m.start, end=m.end, confidence=m.confidence) for m in found]
 
     @strawberry.field(description="The first memory that says the same; null when this one is the first.")
@@ -103,17 +104,17 @@ class Memory:
         first = 10 if first is None else first
         context = info.context
 
-        async def batch(ids: list[str]) -> dict[str, list[verbs.Memory]]:
-            return await verbs.related(context.database, context.access, ids, first)
+        async def batch(access: Access, ids: list[str]) -> dict[str, list[verbs.Memory]]:
+            return await verbs.related(context.database, access, ids, first)
 
-        return [memory(found) for found in await context.loaders.load(("related", first), str(self.id), batch) or []]
+        return [memory(found) for found in await context.load(("related", first), str(self.id), batch) or []]
 
 
 async def _links(info: Info, id: strawberry.ID) -> link_verbs.Links | None:
-    async def batch(ids: list[str]) -> dict[str, link_verbs.Links]:
-        return await link_verbs.links_of(info.context.database, info.context.access, ids)
+    async def batch(access: Access, ids: list[str]) -> dict[str, link_verbs.Links]:
+        return await link_verbs.links_of(info.context.database, access, ids)
 
-    return await info.context.loaders.load("links", str(id), batch)
+    return await info.context.load("links", str(id), batch)
 
 
 def _link(value: link_verbs.Link) -> MemoryLink:
@@ -203,8 +204,13 @@ class RememberInput:
 class MemoryQuery:
     @strawberry.field(description="One memory; null when there is none that you may read.")
     async def memory(self, info: Info, id: strawberry.ID) -> Memory | None:
-        found = await verbs.memories_by_id(info.context.database, info.context.access, [id])
-        return memory(found[id]) if id in found else None
+        context = info.context
+
+        async def batch(access: Access, ids: list[str]) -> dict[str, verbs.Memory]:
+            return await verbs.memories_by_id(context.database, access, ids)
+
+        found = await context.load("memory", str(id), batch, "memory")
+        return memory(found) if found else None
 
     @strawberry.field(description="The memories that you may read, newest first.")
     async def memories(

@@ -70,6 +70,7 @@ class RecallQuery:
             resources=(*named, *(resource_key(access.tenant, iri) for iri in input.near or ())),
         )
         found = await verbs.recall(services.database, services.embedders, access, request)
+        services.sample.offer(access, request, [hit.memory.id for hit in found.hits])
         hits = [RecallHit(memory=memory(hit.memory), score=hit.score, duplicates=hit.duplicates, hit=hit) for hit in found.hits]
         return Recall(id=strawberry.ID(found.id), hits=hits)
 

@@ -29,7 +29,7 @@ def parse_instant(value: Any) -> datetime:
 
 def serialize_instant(value: datetime) -> str:
     """ISO 8601 in UTC."""
-    return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    return f"{(value if value.tzinfo is UTC else value.astimezone(UTC)).isoformat()[:-6]}Z"
 
 
 def parse_iri(value: Any) -> str:

@@ -9,6 +9,7 @@ from typing import cast
 import strawberry
 
 from ..graph import states as verbs
+from ..graph.access import Access
 from ..graph.names import agent_scope
 from .connections import Connection, connect, nothing
 from .context import Info
@@ -30,10 +31,10 @@ class State:
         first = 20 if first is None else first
         context = info.context
 
-        async def batch(names: list[tuple[str, str]]) -> dict[tuple[str, str], verbs.Page[verbs.State]]:
-            return await verbs.history(context.database, context.access, names, first, after)
+        async def batch(access: Access, names: list[tuple[str, str]]) -> dict[tuple[str, str], verbs.Page[verbs.State]]:
+            return await verbs.history(context.database, access, names, first, after)
 
-        page = await context.loaders.load(("history", first, after), (str(self.agent_id), self.key), batch)
+        page = await context.load(("history", first, after), (str(self.agent_id), self.key), batch)
         return nothing(after) if page is None else connect(page, state, after)
 
 

@@ -139,6 +139,7 @@ def settings(migrated: Servers, tenant: str, tmp_path: Path, master_key_file: Pa
         neo4j_database=migrated.neo4j_database,
         redis_url=migrated.redis_url,
         master_key_file=master_key_file,
+        tuning="off",
         consolidation_interval=0,  # the servers are shared: a test asks for what it wants
     )
 

@@ -27,6 +27,12 @@ SET m.sum = $sum, m.at = datetime();
 SHOW INDEXES YIELD state, name WHERE state <> 'ONLINE'
 RETURN count(*) AS pending, collect(name) AS names;
 
+// graph_secret: a secret of this graph's replicas, made at the first call, that signs what they keep outside it
+MERGE (m:Migration {id: 'graph'})
+ON CREATE SET m.sum = randomUUID(), m.at = datetime()
+SET m.secret = coalesce(m.secret, randomUUID())
+RETURN m.secret AS secret;
+
 // graph_name: the name that this graph was given when it was first migrated
 MERGE (m:Migration {id: 'graph'})
 ON CREATE SET m.sum = randomUUID(), m.at = datetime()

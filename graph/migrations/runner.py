@@ -72,6 +72,11 @@ async def graph_name(database: Database) -> str:
     return str((await _write(database, _lock_statements()["graph_name"], {}))[0]["name"])
 
 
+async def graph_secret(database: Database) -> bytes:
+    """A secret of this graph's replicas, for signing what they keep outside Neo4j where others might write."""
+    return str((await _write(database, _lock_statements()["graph_secret"], {}))[0]["secret"]).encode("ascii")
+
+
 async def _apply(database: Database, lock: dict[str, Statement], only: Collection[str] | None) -> list[str]:
     done = {row["id"]: row["sum"] for row in await database.read(lock["migrations_done"])}
     new: list[str] = []

@@ -201,6 +201,7 @@ class Doors:
     revoked: set[str] = field(default_factory=set)
     generation: int = 1
     version: int = 1
+    seen: dict[Identity, Access] = field(default_factory=dict)
 
     async def authenticate(self, token: str) -> Identity:
         """The token is the principal."""
@@ -211,11 +212,31 @@ class Doors:
     async def access_of(self, identity: Identity) -> Access:
         """Principals share their grants when the part after the colon is the same."""
         grants = identity.principal.partition(":")[2] or "all"
-        return Access(identity.tenant, identity.principal, policy_version=self.version, fingerprint=f"{grants}")
+        self.seen[identity] = Access(identity.tenant, identity.principal, policy_version=self.version, fingerprint=f"{grants}")
+        return self.seen[identity]
 
     async def cache_generation(self, tenant: str) -> int:
         """As set."""
         return self.generation
+
+    def known(self, identity: Identity) -> tuple[Access, int] | None:
+        """Accesses are known once they were asked for at the version that stands."""
+        access = self.seen.get(identity)
+        return None if access is None or access.policy_version != self.version else (access, self.generation)
+
+
+@dataclass
+class Credentials:
+    """The toy's doors as an Authenticator."""
+
+    doors: Doors
+
+    async def authenticate(self, token: str) -> Identity:
+        return await self.doors.authenticate(token)
+
+    def known(self, token: str) -> Identity | None:
+        """Tokens are known while they are good."""
+        return None if token in self.doors.revoked or token == "wrong" else Identity(self.doors.tenant, token)
 
 
 @dataclass
@@ -245,7 +266,7 @@ def redis_url(servers: Servers) -> str:
 
 
 @pytest.fixture
-async def make_toy(redis_url: str, tenant: str) -> AsyncIterator[MakeToy]:
+async def make_toy(redis_url: str, tenant: str, until: Any) -> AsyncIterator[MakeToy]:
     """Makes toys that are taken down at the end. Two with the same `notes` and `namespace` are replicas."""
     async with AsyncExitStack() as stack:
 
@@ -259,17 +280,22 @@ async def make_toy(redis_url: str, tenant: str) -> AsyncIterator[MakeToy]:
             rates: Rates | None = None,
             refusals: Refusals | None = None,
             anticipations: Anticipations | None = None,
+            memory: int = 0,
+            trust: float = 5.0,
             **settings: Any,
         ) -> Toy:
             space = namespace or uuid4().hex
             board, doors = notes or Notes(), Doors(tenant)
-            epochs = await stack.enter_async_context(open_epochs(url, space, patience=patience, staleness=staleness))
+            epochs = await stack.enter_async_context(
+                open_epochs(url, space, patience=patience, staleness=staleness, memory=memory, trust=trust)
+            )
+            await until(lambda: not memory or epochs.near.trusted)
             events = await stack.enter_async_context(open_events(url, space))
             app = assemble(
                 Parts(
                     schema=strawberry.Schema(Query, Mutation, Subscription),
                     make_context=lambda access, _: ToyContext(access, board, epochs, events),
-                    gate=Gate(doors, doors, refusals),
+                    gate=Gate(Credentials(doors), doors, refusals),
                     rates=rates,
                     settings=Settings(**settings),
                     epochs=epochs,

@@ -194,4 +194,4 @@ async def test_cached_answers_are_computed_answers_after_every_change(world: Wor
     for name, change in changes.items():
         await change()
         levels |= await world.check(name)
-    assert levels == {"miss", "l2"}
+    assert levels in ({"miss", "l1"}, {"miss", "l1", "l2"})

@@ -28,7 +28,7 @@ async def test_answers_a_query_with_its_cost_and_safe_headers(toy: Any) -> None:
     assert response.status_code == 200
     assert response.json() == {"data": {"note": {"text": "hello"}}, "extensions": {"cost": 1}}
     assert response.headers["cache-control"] == "private, no-store"
-    assert response.headers["vary"] == "Authorization, Accept"
+    assert response.headers["vary"] == "Authorization, Accept, Accept-Encoding"
     assert "default-src 'none'" in response.headers["content-security-policy"]
     assert response.headers["x-content-type-options"] == "nosniff"
 

@@ -43,7 +43,7 @@ def cost(text: str, variables: dict[str, Any] | None = None, **limits: int) -> i
     errors = reader.errors(document)
     if errors:
         raise Refused(*errors)
-    return reader.cost(document, document.operation(None), variables or {})
+    return reader.cost(document, document.operation(None), variables or {})[1]
 
 
 @pytest.mark.parametrize(
@@ -131,3 +131,14 @@ def test_the_usual_introspection_fits() -> None:
 def test_introspection_is_not_free() -> None:
     with pytest.raises(Refused, match="objects"):
         cost("{ __schema { types { fields { args { type { name } } } } } }", cost=1_000)
+
+
+def test_a_cost_is_known_again_for_the_same_sizes_only() -> None:
+    reader = documents()
+    document = reader.read("query Q($first: Int = 3, $id: ID) { items(first: $first) { edges { node { id } } } item(id: $id) { id } }")
+    operation = document.operation(None)
+    found = [reader.cost(document, operation, variables)[1] for variables in ({}, {"id": "a"}, {"first": 7}, {"first": 3, "id": "b"})]
+    assert found[0] == found[1] == found[3] < found[2]
+    unset = reader.read("query Q($first: Int) { items(first: $first) { edges { node { id } } } }")
+    absent, null = (reader.cost(unset, unset.operation(None), variables)[1] for variables in ({}, {"first": None}))
+    assert (absent, null) == (60, 21)

@@ -41,7 +41,7 @@ async def teach(toy: Any, models: Anticipations, second: str = NOTE, times: int 
 
 
 async def test_what_comes_next_is_in_the_cache_before_it_is_asked_for(make_toy: Any, anticipations: Anticipations) -> None:
-    toy = await make_toy(anticipations=anticipations)
+    toy = await make_toy(anticipations=anticipations, prefetch_crowd=1e9)
     await teach(toy, anticipations)
     await toy.ask(FIRST, {"n": 1}, token="new")
     await settle(anticipations)
@@ -60,7 +60,7 @@ async def test_what_comes_next_is_in_the_cache_before_it_is_asked_for(make_toy: 
 
 
 async def test_changes_are_learned_from_and_never_run_ahead(make_toy: Any, anticipations: Anticipations) -> None:
-    toy = await make_toy(anticipations=anticipations)
+    toy = await make_toy(anticipations=anticipations, prefetch_crowd=1e9)
     await teach(toy, anticipations, second=WRITE)
     writes, issued = toy.notes.writes, anticipations.of(toy.doors.tenant).account.issued
     await toy.ask(FIRST, {"n": 1}, token="new")
@@ -72,7 +72,7 @@ async def test_changes_are_learned_from_and_never_run_ahead(make_toy: Any, antic
 
 async def test_an_agent_does_not_pay_for_what_is_run_ahead(make_toy: Any, anticipations: Anticipations) -> None:
     rates = Rates(None, "", Rate(0.001, 1_000), Rate(0.001, 1_000_000))
-    toy = await make_toy(anticipations=anticipations, rates=rates)
+    toy = await make_toy(anticipations=anticipations, prefetch_crowd=1e9, rates=rates)
     await teach(toy, anticipations)
     account = anticipations.of(toy.doors.tenant).account
     issued, before = account.issued, await rates.spend(toy.doors.tenant, "poor", 1)
@@ -85,7 +85,7 @@ async def test_an_agent_does_not_pay_for_what_is_run_ahead(make_toy: Any, antici
 
 
 async def test_where_nothing_can_be_predicted_nothing_is_run(make_toy: Any, anticipations: Anticipations) -> None:
-    toy = await make_toy(anticipations=anticipations)
+    toy = await make_toy(anticipations=anticipations, prefetch_crowd=1e9)
     for n in range(60):
         await toy.ask(NOTE, {"id": f"{n * 7919 % 1009} {n}"}, token=f"agent{n % 4}")
         await settle(anticipations)
@@ -95,7 +95,7 @@ async def test_where_nothing_can_be_predicted_nothing_is_run(make_toy: Any, anti
 
 
 async def test_sessions_of_one_agent_are_kept_apart(make_toy: Any, anticipations: Anticipations) -> None:
-    toy = await make_toy(anticipations=anticipations)
+    toy = await make_toy(anticipations=anticipations, prefetch_crowd=1e9)
     await teach(toy, anticipations)
     headers = {"authorization": "Bearer twin", "x-cairn-session": "one"}
     for session in ("one", "two"):
@@ -104,3 +104,37 @@ async def test_sessions_of_one_agent_are_kept_apart(make_toy: Any, anticipations
     await settle(anticipations)
     for id in ("note 0", "note 1"):
         assert (await toy.ask(NOTE, {"id": id}, token="twin")).headers["x-cache"] == "l2"
+
+
+async def test_hits_of_the_first_level_are_learned_from_and_settled(make_toy: Any, anticipations: Anticipations) -> None:
+    toy = await make_toy(anticipations=anticipations, prefetch_crowd=1e9, memory=1_000_000, trust=30.0)
+    await teach(toy, anticipations)
+    account = anticipations.of(toy.doors.tenant).account
+    used, learned = account.used, anticipations.of(toy.doors.tenant).learned
+    for _ in range(2):
+        answer = await toy.ask(FIRST, {"n": 1}, token="agent1")
+        await settle(anticipations)
+    assert answer.headers["x-cache"] == "l1"
+    answer = await toy.ask(NOTE, {"id": "note 1"}, token="agent1")
+    await settle(anticipations)
+    assert answer.headers["x-cache"] == "l1"
+    assert anticipations.of(toy.doors.tenant).learned == learned + 3
+    hits = account.hits
+    await toy.ask(FIRST, {"n": 2}, token="new")
+    await settle(anticipations)
+    answer = await toy.ask(NOTE, {"id": "note 2"}, token="new")
+    await settle(anticipations)
+    assert answer.headers["x-cache"] == "l1"
+    assert (account.used, account.hits) == (used + 1, hits)
+
+
+async def test_a_crowded_process_learns_nothing_and_runs_nothing_ahead(make_toy: Any, anticipations: Anticipations) -> None:
+    toy = await make_toy(anticipations=anticipations, prefetch_crowd=0.001, memory=1_000_000, trust=30.0)
+    for _ in range(5):
+        await teach(toy, anticipations, times=10)
+    model = anticipations.of(toy.doors.tenant)
+    learned, issued = model.learned, model.account.issued
+    await teach(toy, anticipations, times=10)
+    assert model.learned - learned <= 1
+    assert model.account.issued == issued
+    assert model.account.hits > 50

@@ -68,7 +68,7 @@ WALKED = {
     "revocations.store_revocation",
     "models.keep_model", "relinking.write_batch",
     "remembering.forget", "remembering.remember", "rules.apply_edit", "states.set_state", "strengths.keep_strengths",
-    "supersessions.supersede", "tenants.create_tenant",
+    "supersessions.supersede", "tenants.create_tenant", "tuning.switch_knob",
 }  # fmt: skip
 BOOKKEEPING = {
     "encryption._mastered",
@@ -76,7 +76,8 @@ BOOKKEEPING = {
     "checkpoints._change", "communities._apply", "communities._show", "consolidations._change", "expiry.remove_requests", "keys.touch_key",
     "models.keep_drift",
     "models.keep_examples",
-    "refreshes.claim", "refreshes.move", "relinking.finish", "remembering._forgotten_before", "vectors._pass", "vectors.mend",
+    "refreshes.claim", "refreshes.move", "relinking.finish", "remembering._forgotten_before",
+    "tuning.note", "vectors._pass", "vectors.mend",
 }  # fmt: skip
 """These change nothing that the ledger tells of: what is worked out from the rest (communities, vectors, features), who works on that and
 how far it is, idempotency keys, when a key was last used, what is signed of the ledger itself, and nothing at all."""

@@ -9,7 +9,7 @@ from pydantic import SecretStr
 from redis.asyncio import Redis
 
 from cairn.errors import Unavailable
-from cairn.graph.servers import Servers, servers
+from cairn.graph.servers import Servers, servers, with_authorities
 from cairn.settings import Settings
 
 pytestmark = pytest.mark.anyio
@@ -38,6 +38,12 @@ async def test_servers_that_are_named_are_taken_as_they_are_and_nothing_is_start
     async with servers(settings) as running:
         assert running == Servers(ELSEWHERE, "ada", "secret", "neo4j", "redis://cache.invalid", embedded=False)
     assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize("kind", ["rediss", "rediss+cluster", "rediss+sentinel"])
+def test_every_client_of_redis_is_told_the_authorities(kind: str) -> None:
+    assert with_authorities(f"{kind}://h/m", Path("/ca.pem")) == f"{kind}://h/m?ssl_ca_certs=%2Fca.pem"
+    assert with_authorities(f"{kind.replace('rediss', 'redis')}://h", Path("/ca.pem")).endswith("h")
 
 
 async def test_starts_only_what_is_not_named(redis_only: Settings) -> None:

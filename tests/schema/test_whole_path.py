@@ -217,11 +217,11 @@ async def test_an_idempotency_key_has_one_effect(client: Client) -> None:
     assert len((await done(client, "{ memories { nodes { id } } }"))["memories"]["nodes"]) == 1
 
 
-async def test_the_second_identical_query_comes_from_redis_and_a_write_ends_that(client: Client) -> None:
+async def test_the_second_identical_query_comes_from_the_cache_and_a_write_ends_that(client: Client) -> None:
     await ada(client)
     query = "{ agents { nodes { id name } } }"
     assert (await client.execute(query)).x_cache == "miss"
-    assert (await client.execute(query)).x_cache == "l2"
+    assert (await client.execute(query)).x_cache in ("l1", "l2")
     await done(client, 'mutation { registerAgent(input: {id: "bob", name: "Bob"}) { id } }')
     fresh = await client.execute(query)
     assert fresh.x_cache == "miss"
