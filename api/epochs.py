@@ -35,6 +35,8 @@ _MOST_SLOTS = 1_024
 _BATCH = 256
 _MARGIN = 1.25
 """Trust is waited out for so many times as long as it lasts, since clocks run at different speeds."""
+_MOST_TRUSTS = 8
+"""A process that goes on renewing its trust without hearing is waited for so many times as long as trust lasts."""
 _SHORTEST_PAUSE = 0.001
 _LONGEST_PAUSE = 0.02
 
@@ -160,26 +162,35 @@ class Epochs:
             if touched is None or not await self._heard(touched, touched):
                 await asyncio.sleep(self._staleness)
             return True
+        began = write.touched
         for attempt in range(3):
-            touched = await self._touch(tags, write.marks, 0.0, awaited=write.touched.epoch, forced=True)
+            touched = await self._touch(tags, write.marks, 0.0, awaited=began.epoch, forced=True)
+            if touched is not None and touched.generation == began.generation:
+                return await self._heard(began, touched)
+            if touched is not None:  # the state is another, where this write has no marks and nobody has heard of it
+                touched = await self._touch(tags, write.marks, 0.0, tell=True, forced=True)
             if touched is not None:
-                return await self._heard(write.touched, touched)
+                return await self._heard(touched, touched)
             await asyncio.sleep(self._patience * attempt)
         return False
 
     async def _heard(self, began: _Touched, touched: _Touched) -> bool:
         """Wait until every process has heard of the epoch at which a write began, or gives nothing from itself any more.
 
-        One that has neither heard nor renewed its trust for longer than that lasts is waited for no more. False when Redis does not answer.
+        One that has neither heard nor renewed its trust for longer than that lasts is waited for no more. False when Redis does not answer,
+        or when one renews its trust again and again and yet does not hear.
         """
         self.near.touched(touched.generation, touched.epoch, ())
         enough = self.near.trust * _MARGIN
         if touched.age < enough:  # who kept answers before this state was made is not known
             await asyncio.sleep(enough - max(0.0, touched.age))
-        since, late, pause = time.monotonic(), touched.late, _SHORTEST_PAUSE
-        seen = began.late
+        first = since = time.monotonic()
+        seen, late, pause = began.late, touched.late, _SHORTEST_PAUSE
         while late:
             now = time.monotonic()
+            if now - first > enough * _MOST_TRUSTS:
+                log.warning("%d processes renew their trust and do not hear what was written; the cache generation is changed", len(late))
+                return False
             if any(seen.get(id) != renewals for id, renewals in late.items()):
                 seen, since = late, now
             if now - since > enough:

@@ -310,6 +310,36 @@ async def test_a_read_that_began_before_redis_forgot_everything_is_not_kept(epoc
     assert not await epochs.store("a:k", since, ["t/x"], 60, b"old")
 
 
+async def test_a_write_during_which_redis_forgot_everything_is_heard_of_and_ends(redis_url: str) -> None:
+    """The epochs are counted anew then: who waits for the one at which the write began waits for ever."""
+    space, tags = uuid4().hex, frozenset({"t/x"})
+    settings: dict[str, Any] = {"patience": 5.0, "memory": 100_000, "trust": 0.1}
+    async with (
+        open_epochs(redis_url, space, **settings) as writer,
+        open_epochs(redis_url, space, **settings) as reader,
+        Redis.from_url(redis_url) as redis,
+        asyncio.timeout(20),
+    ):
+        for _ in range(20):
+            await writer.begin(tags)
+            await writer.done(tags)
+        assert await writer.begin(tags)
+        await redis.delete(f"{writer.prefix}epochs")
+        since = await _since(reader)
+        while not reader.near.trusted or reader.near.generation != since.generation:
+            await asyncio.sleep(0.01)
+        cache = QueryCache(reader, "v", 300)
+
+        async def compute() -> Answer:
+            collect("t/x")
+            return Answer(b"{}", clean=True)
+
+        assert (await cache.answer("a:k", compute)).level == "miss"
+        assert (await cache.answer("a:k", compute)).level == "l1"
+        assert await writer.done(tags)
+        assert reader.near.get("a:k") is None
+
+
 async def test_what_is_kept_is_not_served_while_a_write_is_under_way(epochs: Epochs) -> None:
     assert await epochs.store("a:k", await _since(epochs), ["t/x"], 60, b"answer")
     await epochs.begin(frozenset({"t/x"}))

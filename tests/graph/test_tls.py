@@ -19,6 +19,8 @@ from cairn.graph.database import connect
 from cairn.graph.servers import Servers, with_authorities
 from cairn.graph.tls import Certificate, Reloading, client_context, pinned_context, show
 
+from ..listening import listening
+
 pytestmark = pytest.mark.anyio
 
 
@@ -49,10 +51,9 @@ async def echoing(context: ssl.SSLContext) -> AsyncGenerator[int]:
     async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while line := await reader.readline():
             writer.write(line)
-        writer.close()
 
-    async with await asyncio.start_server(echo, "127.0.0.1", 0, ssl=context) as server:
-        yield server.sockets[0].getsockname()[1]
+    async with listening(echo, context) as port:
+        yield port
 
 
 class Line:
@@ -231,8 +232,8 @@ async def encrypted(context: ssl.SSLContext, reach: Reach) -> AsyncGenerator[int
         behind, ahead = await reach()
         await asyncio.gather(pipe(reader, ahead), pipe(behind, writer))
 
-    async with await asyncio.start_server(relay, "127.0.0.1", 0, ssl=context) as server:
-        yield server.sockets[0].getsockname()[1]
+    async with listening(relay, context) as port:
+        yield port
 
 
 async def test_neo4j_is_reached_by_tls_and_only_when_its_certificate_is_right(

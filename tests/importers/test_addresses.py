@@ -14,6 +14,8 @@ from cairn.graph.addresses import reachable_address
 from cairn.importers.sources import opened
 from cairn.settings import Settings
 
+from ..listening import listening
+
 pytestmark = pytest.mark.anyio
 GUEST = Access("t", "guest", decide=lambda _o, action: Decision(action != "admin"))
 
@@ -46,13 +48,12 @@ async def test_a_name_that_changes_leads_nowhere_else(monkeypatch: pytest.Monkey
         heads.append(await reader.readuntil(b"\r\n\r\n"))
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
         await writer.drain()
-        writer.close()
 
-    listening = await asyncio.start_server(serve, "127.0.0.1", 0)
-    port = listening.sockets[0].getsockname()[1]
     asked = answer(monkeypatch, ["127.0.0.1"], ["10.255.255.1"])
-    async with listening, opened(f"http://changing.example:{port}/a.ttl", GUEST, Settings(import_networks=("127.0.0.0/8",))) as source:
-        assert source.base == f"http://changing.example:{port}/a.ttl"
+    async with listening(serve) as port:
+        place = f"http://changing.example:{port}/a.ttl"
+        async with opened(place, GUEST, Settings(import_networks=("127.0.0.0/8",))) as source:
+            assert source.base == place
     assert f"Host: changing.example:{port}".encode().lower() in heads[0].lower()
     assert asked.count("changing.example") == 1
 
@@ -62,11 +63,9 @@ async def test_redirects_are_checked_as_well() -> None:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(b"HTTP/1.1 302 Found\r\nLocation: http://169.254.169.254/\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
         await writer.drain()
-        writer.close()
 
-    listening = await asyncio.start_server(serve, "127.0.0.1", 0)
-    place = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}/a.ttl"
-    async with listening:
+    async with listening(serve) as port:
+        place = f"http://127.0.0.1:{port}/a.ttl"
         with pytest.raises(Forbidden, match="169"):
             async with opened(place, GUEST, Settings(import_networks=("127.0.0.0/8",))):
                 pass

@@ -17,6 +17,8 @@ from cairn.importers.formats import detect
 from cairn.importers.sources import default_graph, display_name, opened
 from cairn.settings import Settings
 
+from ..listening import listening
+
 pytestmark = pytest.mark.anyio
 
 ADMIN = Access("t", "root", decide=lambda _o, _a: Decision(True))
@@ -91,11 +93,9 @@ async def server(answer: Callable[[str], bytes | None]) -> AsyncIterator[str]:
         else:
             writer.write(response)
             await writer.drain()
-        writer.close()
 
-    listening = await asyncio.start_server(serve, "127.0.0.1", 0)
-    async with listening:
-        yield f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
+    async with listening(serve) as port:
+        yield f"http://127.0.0.1:{port}"
 
 
 def response(body: bytes, *headers: str, status: str = "200 OK", length: int | None = None) -> bytes:

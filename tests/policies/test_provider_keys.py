@@ -24,6 +24,7 @@ from cairn.policies.provider_keys import ProviderKeys
 from cairn.policies.tokens import NotAccepted
 from cairn.settings import Provider
 
+from ..listening import listening
 from .provider import EC, OKP, RSA, FakeProvider, encode
 
 pytestmark = pytest.mark.anyio
@@ -185,18 +186,13 @@ async def test_private_addresses_are_asked_only_where_an_administrator_says_so(p
 
 
 async def test_a_provider_that_does_not_answer_holds_nobody_up(provider: FakeProvider) -> None:
-    async def silence(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await gone.wait()
-        writer.close()
+    async def silence(_reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+        await asyncio.Event().wait()
 
-    gone = asyncio.Event()
-    server = await asyncio.start_server(silence, "127.0.0.1", 0)
-    async with server:
-        port = server.sockets[0].getsockname()[1]
+    async with listening(silence) as port:
         settings = provider.settings(jwks_url=f"http://127.0.0.1:{port}/keys")
         with pytest.raises(Unavailable):
             await ProviderKeys(settings, slowest=0.05).find("RS256", "rsa")
-        gone.set()
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import httpx
 
+from ...listening import listening
 from .cypher import PAYLOADS
 from .target import SECRET, Target
 
@@ -80,10 +81,9 @@ async def attacked(prepared: Prepared) -> AsyncIterator[Target]:
             )
             writer.write(body)
         await writer.drain()
-        writer.close()
 
-    listening = await asyncio.start_server(serve, "127.0.0.1", 0)
-    async with listening, httpx.AsyncClient(base_url=prepared.url, timeout=60, limits=httpx.Limits(max_connections=50)) as http:
-        evil = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
+    limits = httpx.Limits(max_connections=50)
+    async with listening(serve) as port, httpx.AsyncClient(base_url=prepared.url, timeout=60, limits=limits) as http:
+        evil = f"http://127.0.0.1:{port}"
         secrets = [key.split("_", 2)[2] for name, key in prepared.keys.items() if key.startswith("cairn_")]
         yield Target(prepared.url, http, prepared.keys, Path(prepared.files), Path(prepared.outside), evil, secrets, "".join(PAYLOADS))
