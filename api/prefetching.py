@@ -39,6 +39,7 @@ _WAITING = 256
 _STALE = 2.0
 """Seconds after which a prefetch that has not begun is not begun any more."""
 _LULL = 0.05
+_CROWD_SECONDS = 1.0
 """Seconds for which requests are counted."""
 _KEPT = 1_000
 _LAPSED = 120.0
@@ -114,7 +115,7 @@ class Prefetching:
         """A request of these bytes was answered from the cache before anything else saw it."""
         self._arrivals += 1
         place = (caller.access.tenant, caller.access.principal, session)
-        if self._crowded and place not in self._agendas:
+        if place not in self._agendas and self._in_crowd():
             self._unheard[place] = self._unheard.get(place, 0) + 1
             self._attend()
             return
@@ -194,12 +195,16 @@ class Prefetching:
         self._wake()
 
     def _busy(self) -> bool:
-        """Whether there was no time to learn lately, or is none now."""
+        """Whether there is no time to learn now."""
+        return self._in_crowd() or self._requests >= self._most
+
+    def _in_crowd(self) -> bool:
+        """Whether more requests came than leave time to learn, since the second began or in the one before."""
         now = monotonic()
-        if now - self._since >= _LULL:
+        if now - self._since >= _CROWD_SECONDS:
             self._crowded = self._arrivals > self._crowd * (now - self._since)
             self._since, self._arrivals = now, 0
-        return self._crowded or self._requests >= self._most
+        return self._crowded or self._arrivals > self._crowd * _CROWD_SECONDS
 
     def _lose(self, heard: _Heard) -> None:
         self._anticipations.of(heard.caller.access.tenant).lose(heard.caller.access.principal, heard.session)
