@@ -37,7 +37,8 @@ async def listening(serve: Serve, context: ssl.SSLContext | None = None) -> Asyn
         yield server.sockets[0].getsockname()[1]
     finally:
         server.close()
-        await asyncio.sleep(0)  # a connection that was just accepted starts its task
+        for _ in range(8):  # from accepting a connection to the start of its task it is some turns of the event loop
+            await asyncio.sleep(0)
         for task, writer in list(running.items()):
             writer.transport.abort()
             task.cancel()

@@ -10,6 +10,8 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit, urlunsplit
 
+from ..listening import listening
+
 _CHUNK = 1 << 16
 _RESET = struct.pack("ii", 1, 0)  # SO_LINGER, no time: closing sends RST instead of FIN
 
@@ -74,8 +76,6 @@ class Proxy:
         self.lines.add(line)
         try:
             await line.carry(reader, await self._connect())
-        except (OSError, asyncio.IncompleteReadError):
-            pass
         finally:
             self.lines.discard(line)
             line.reset()
@@ -155,14 +155,5 @@ def _abort(writer: asyncio.StreamWriter) -> None:
 async def open_proxy(upstream: str) -> AsyncIterator[Proxy]:
     """A proxy to the server at `upstream` (bolt://, redis://, unix://), on a loopback port of its own until the block ends."""
     proxy = Proxy(upstream)
-    server = await asyncio.start_server(proxy.accept, "127.0.0.1", 0)
-    proxy.port = server.sockets[0].getsockname()[1]
-    try:
+    async with listening(proxy.accept) as proxy.port:
         yield proxy
-    finally:
-        server.close()
-        proxy.reset()
-        async with asyncio.timeout(10):
-            while proxy.lines:
-                proxy.reset()
-                await asyncio.sleep(0.01)
