@@ -74,7 +74,7 @@ async def flaky(settings: Settings) -> AsyncIterator[Flaky]:
                 await made.ask('mutation { registerAgent(input: {id: "ada", name: "Ada"}) { id } }')
                 yield made
                 neo4j.fault = redis.fault = FINE
-        left = {task for task in asyncio.all_tasks() - before if not re.search("proxy|TestRunner", repr(task))}
+        left = {task for task in asyncio.all_tasks() - before if not re.search("listening|proxy|TestRunner", repr(task))}
         assert left == set(), "tasks outlived the Cairn they belonged to"
         async with asyncio.timeout(20):
             while neo4j.connections or redis.connections:
