@@ -22,11 +22,11 @@ from typing import Any
 from redis.exceptions import RedisError
 
 from ..errors import Unavailable
+from ..graph.tasks import end
 from .circuit import Circuit
 from .hearing import Hearing
 from .near import Near
 from .redis_client import Client, open_redis
-from .tasks import end
 
 log = logging.getLogger("cairn.cache")
 

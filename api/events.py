@@ -21,8 +21,8 @@ from redis.exceptions import RedisError
 
 from ..errors import TooCostly
 from ..graph.changes import Event
+from ..graph.tasks import end
 from .redis_client import Client, Subscribed, open_redis, subscribe
-from .tasks import end
 
 log = logging.getLogger("cairn.events")
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from redis.exceptions import RedisError
 
 from ..errors import Unavailable
+from ..graph.tasks import end
 from .redis_client import Client, open_redis, subscribe
-from .tasks import end
 
 if TYPE_CHECKING:
     from .epochs import Epochs

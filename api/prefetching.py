@@ -21,6 +21,7 @@ import orjson
 from graphql import OperationType
 
 from ..errors import CairnError
+from ..graph.tasks import end
 from ..learning.anticipation import Anticipation, Anticipations
 from ..learning.operations import Operation, values_in
 from ..learning.prefetch import Prediction
@@ -31,7 +32,6 @@ from .errors import Refused
 from .execution import Answer, Executor, Plan
 from .parameters import Parameters, from_body, from_url
 from .rates import Buckets, Rate
-from .tasks import end
 
 log = logging.getLogger("cairn.prefetching")
 _DOCUMENTS = 512

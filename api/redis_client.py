@@ -26,7 +26,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from ..errors import BadInput
-from .tasks import end
+from ..graph.tasks import end
 
 Client = Redis | RedisCluster
 Kind = Literal["server", "cluster", "sentinel"]

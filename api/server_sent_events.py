@@ -12,12 +12,12 @@ from strawberry.http import process_result
 from strawberry.http.streaming import SSETransport, merge_stream_with_heartbeat
 from strawberry.types.execution import ExecutionResult
 
+from ..graph.tasks import end
 from .authentication import Caller, Gate
 from .encoding import encode
 from .errors import wrap
 from .execution import Executor, Plan, refusal
 from .negotiation import Form
-from .tasks import end
 
 _TRANSPORT = SSETransport()
 

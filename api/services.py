@@ -25,6 +25,7 @@ from ..graph.pledges import PLEDGES, Pledges
 from ..graph.progress import Progress, Report, silent
 from ..graph.servers import servers
 from ..graph.signing import open_signer
+from ..graph.tasks import end
 from ..graph.witnesses import Witness
 from ..graph.writer import Writer, open_writer
 from ..importers.jobs import ImportJobs
@@ -56,7 +57,6 @@ from .masters import master_key
 from .presence import OPERATOR_KEY, operator_key
 from .production import require_production
 from .rates import Rates, open_rates
-from .tasks import end
 
 OPERATOR = "operator"
 

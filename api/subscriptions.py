@@ -21,6 +21,7 @@ from strawberry.types.execution import ExecutionResult
 from strawberry.types.unset import UNSET, UnsetType
 
 from ..errors import BadInput, CairnError, RateLimited
+from ..graph.tasks import end
 from .authentication import Gate, bearer
 from .encoding import decode, encode
 from .errors import Refused, present, wrap
@@ -29,7 +30,6 @@ from .parameters import from_object
 from .refusals import address_name
 from .request_ids import request_id
 from .stream_counts import Streams
-from .tasks import end
 
 _REVOKED = 4403
 _PLAIN = frozenset({"query", "variables", "operationName"})

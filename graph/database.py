@@ -15,6 +15,7 @@ from neo4j.exceptions import AuthError, DriverError, Neo4jError
 
 from ..errors import BadInput, CairnError, Internal, TooCostly, Unavailable
 from .deadlines import seconds_left
+from .flights import Closing
 from .sealing import Sealed, find_sealed, with_keys
 from .statements import Statement
 from .tls import client_context
@@ -79,6 +80,8 @@ class Database:
         self.round_trips = 0
         self.keyring: Keyring | None = None
         """What opens sealed values and seals new ones; without one they stay shut and new ones are plain."""
+        self.closing: Closing = []
+        """What ends that would otherwise use this database after it is closed."""
         self._answered = time.monotonic()
 
     def silent(self, seconds: float) -> bool:
@@ -216,4 +219,9 @@ async def connect(
         **secured,
     )
     async with driver:
-        yield Database(driver, name, pool)
+        database = Database(driver, name, pool)
+        try:
+            yield database
+        finally:
+            for close in reversed(database.closing):
+                await close()

@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Hashable
+from collections.abc import Awaitable, Callable, Coroutine, Hashable, MutableSequence
 from typing import Any, Generic, TypeVar
 
 from ..errors import Unavailable
+from .tasks import end
 
 K = TypeVar("K", bound=Hashable)
 T = TypeVar("T")
 PATIENCE_SECONDS = 10.0
 
+Closing = MutableSequence[Callable[[], Awaitable[None]]]
+"""What is called, last first, before something that was used closes."""
+
 
 class Flights(Generic[K, T]):
     """Attempts under way, by what they are for. An attempt goes on when a caller is cancelled, for the others' sake.
 
-    It ends after `patience` seconds with Unavailable, so that a connection that died silently does not keep everybody waiting.
+    It ends after `patience` seconds with Unavailable, so that a connection that died silently does not keep everybody waiting, and at
+    the latest when what it uses closes: a driver gives who comes after that a connection which nobody closes.
     """
 
-    def __init__(self, patience: float = PATIENCE_SECONDS) -> None:
+    def __init__(self, closing: Closing, patience: float = PATIENCE_SECONDS) -> None:
         self._patience = patience
+        closing.append(self.close)
         self._under_way: dict[K, asyncio.Task[T]] = {}
 
     def join(self, key: K, attempt: Callable[[], Coroutine[Any, Any, T]]) -> Awaitable[T]:
@@ -36,6 +42,10 @@ class Flights(Generic[K, T]):
             task = self._under_way[key] = asyncio.create_task(self._bounded(attempt))
             task.add_done_callback(lambda done: self._land(key, done))
         return task
+
+    async def close(self) -> None:
+        """End every attempt. Who waits for one is cancelled."""
+        await end(*self._under_way.values())
 
     async def _bounded(self, attempt: Callable[[], Coroutine[Any, Any, T]]) -> T:
         try:

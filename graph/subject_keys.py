@@ -53,8 +53,8 @@ class SubjectKeys:
         self._tenants = tenants
         self._keys: OrderedDict[str, Sealed] = OrderedDict()
         self._seats: OrderedDict[tuple[str, str], _Seat] = OrderedDict()
-        self._reads: Flights[tuple[str, ...], None] = Flights(patience)
-        self._taking: Flights[tuple[str, str], None] = Flights(MAKING_SECONDS)
+        self._reads: Flights[tuple[str, ...], None] = Flights(database.closing, patience)
+        self._taking: Flights[tuple[str, str], None] = Flights(database.closing, MAKING_SECONDS)
 
     def known(self, id: str) -> Sealed | None:
         """The key with that id, if it was read before."""

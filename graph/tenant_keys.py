@@ -69,9 +69,9 @@ class TenantKeys:
         self._database = database
         self._dropped = dropped
         self._known: OrderedDict[str, TenantKey] = OrderedDict()
-        self._looks: Flights[str, TenantKey] = Flights(patience)
-        self._new_looks: Flights[str, TenantKey] = Flights(patience)
-        self._making: Flights[str, None] = Flights(MAKING_SECONDS)
+        self._looks: Flights[str, TenantKey] = Flights(database.closing, patience)
+        self._new_looks: Flights[str, TenantKey] = Flights(database.closing, patience)
+        self._making: Flights[str, None] = Flights(database.closing, MAKING_SECONDS)
 
     async def known(self, tenant: str) -> TenantKey:
         """What is known of a tenant, not older than a second but for what `saw` was told."""

@@ -21,7 +21,7 @@ _OPENING = MappingProxyType({")": "(", "]": "[", "）": "（", "】": "【"})
 _ASIDE = re.compile(r"\s*\([^)]*\)")
 _WORD = re.compile(r"\w+")
 _TIME_WORDS = frozenset(
-    """
+    _WORD.findall("""
     yesterday today tonight tomorrow ago last next monday tuesday wednesday thursday friday saturday sunday january february march april
     may june july august september october november december day days week weeks weekend weekends month months year years
     gestern heute morgen letzte letzten letzter letztes nächste nächsten nächster nächstes woche monat jahr tag tage januar februar märz
@@ -30,16 +30,16 @@ _TIME_WORDS = frozenset(
     novembre décembre
     ayer hoy mañana pasado pasada semana mes año día días enero febrero marzo abril mayo junio julio agosto septiembre octubre noviembre
     diciembre
-    """.split()
+    """)
 )
 _TIMES = re.compile(
     r"\bthis morning\b|\b(?:19|20)\d\d\b|\d{1,2}[:/.-]\d{1,2}\b|昨天|今天|明天|去年|今年|明年|上周|下周|上个月|下个月|星期|[年月日号]"
 )
 _NUMBER_WORDS = frozenset(
-    """
+    _WORD.findall("""
     one two three four five six seven eight nine ten once twice dozen several couple zwei drei vier fünf deux trois quatre cinq dos tres
     cuatro cinco
-    """.split()
+    """)
 )
 _NUMBERS = re.compile(r"[\d一二三四五六七八九十百千两几]")
 _NAMES = re.compile(r"(?<=[^\W\d_A-Z,;] )[^\W\d_a-z]\w*[a-z]")

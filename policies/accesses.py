@@ -83,7 +83,7 @@ class Accesses:
         self._size = size
         self._tenants: OrderedDict[str, _Known] = OrderedDict()
         self._accesses: OrderedDict[Identity, _Compiled] = OrderedDict()
-        self._flights: Flights[str, None] = Flights(patience)
+        self._flights: Flights[str, None] = Flights(database.closing, patience)
 
     async def get(self, tenant: str, principal: str) -> Access:
         """What the principal may do now.

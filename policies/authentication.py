@@ -49,7 +49,7 @@ class Authenticator:
         self._verified: OrderedDict[bytes, _Verified] = OrderedDict()
         self._touched: OrderedDict[str, float] = OrderedDict()
         self._touching: set[asyncio.Task[None]] = set()
-        self._flights: Flights[bytes, None] = Flights(patience)
+        self._flights: Flights[bytes, None] = Flights(database.closing, patience)
         self._revocations = 0
         writer.listeners.append(self._heed)
 

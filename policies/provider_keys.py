@@ -59,7 +59,7 @@ class ProviderKeys:
         self._keys: tuple[_Published, ...] = ()
         self._seen = float("-inf")
         self._tried = float("-inf")
-        self._flights: Flights[str, None] = Flights()
+        self._flights: Flights[str, None] = Flights([])
         self._refreshing: asyncio.Future[None] | None = None
 
     async def find(self, algorithm: str, key_id: str | None) -> Key:
@@ -82,7 +82,8 @@ class ProviderKeys:
         return found[0]
 
     async def close(self) -> None:
-        """Wait until a fetch in the background has ended."""
+        """End what is being fetched."""
+        await self._flights.close()
         if self._refreshing is not None:
             await asyncio.gather(self._refreshing, return_exceptions=True)
 

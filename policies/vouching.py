@@ -56,7 +56,7 @@ class Vouching:
         self._database = database
         self._staleness = staleness
         self._vouched: OrderedDict[bytes, _Vouched] = OrderedDict()
-        self._flights: Flights[bytes, None] = Flights()
+        self._flights: Flights[bytes, None] = Flights(database.closing)
         self._revocations = 0
         writer.listeners.append(self._heed)
 
@@ -81,7 +81,7 @@ class Vouching:
         return found.identity
 
     async def close(self) -> None:
-        """Wait for what is under way."""
+        """End what is being fetched."""
         for keys in self._keys.values():
             await keys.close()
 

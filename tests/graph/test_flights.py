@@ -7,13 +7,15 @@ import asyncio
 import anyio
 import pytest
 
+from cairn.graph.database import connect
 from cairn.graph.flights import Flights
+from cairn.graph.servers import Servers
 
 pytestmark = pytest.mark.anyio
 
 
 async def test_callers_at_the_same_time_share_one_attempt_and_later_ones_make_another() -> None:
-    flights: Flights[str, int] = Flights()
+    flights: Flights[str, int] = Flights([])
     landed = anyio.Event()
     attempts: list[int] = []
     results: list[int] = []
@@ -37,7 +39,7 @@ async def test_callers_at_the_same_time_share_one_attempt_and_later_ones_make_an
 
 
 async def test_a_failure_is_shared_and_forgotten() -> None:
-    flights: Flights[str, int] = Flights()
+    flights: Flights[str, int] = Flights([])
 
     async def fail() -> int:
         raise ValueError("no")
@@ -51,7 +53,7 @@ async def test_a_failure_is_shared_and_forgotten() -> None:
 
 
 async def test_a_cancelled_caller_does_not_take_the_others_down() -> None:
-    flights: Flights[str, int] = Flights()
+    flights: Flights[str, int] = Flights([])
     landed = anyio.Event()
     results: list[int] = []
 
@@ -74,7 +76,7 @@ async def test_a_cancelled_caller_does_not_take_the_others_down() -> None:
 
 
 async def test_who_comes_when_an_attempt_is_just_over_waits_for_a_new_one() -> None:
-    flights: Flights[str, int] = Flights()
+    flights: Flights[str, int] = Flights([])
     attempts: list[int] = []
     late: list[asyncio.Task[int]] = []
 
@@ -87,3 +89,21 @@ async def test_who_comes_when_an_attempt_is_just_over_waits_for_a_new_one() -> N
     assert await flights.join("a", attempt) == 1
     assert await late[0] == 2
     assert await flights.join("a", attempt) == 3, "the first one's end does not end the second"
+
+
+async def test_no_attempt_outlives_the_database_that_it_looks_at(servers: Servers) -> None:
+    begun = anyio.Event()
+
+    async def attempt() -> int:
+        begun.set()
+        await anyio.sleep_forever()
+        return 1
+
+    async with connect(servers.neo4j_uri, servers.neo4j_user, servers.neo4j_password, servers.neo4j_database) as database:
+        flights: Flights[str, int] = Flights(database.closing)
+        under_way = flights.start("a", attempt)
+        waiting = asyncio.ensure_future(flights.join("a", attempt))
+        await begun.wait()
+    assert under_way.cancelled()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
