@@ -24,7 +24,7 @@ from cairn.api.app import create_app
 from cairn.api.client import Client
 from cairn.api.presence import operator_key
 from cairn.api.services import Cairn, open_services
-from cairn.graph.access import Access
+from cairn.graph.access import Access, Identity
 from cairn.graph.analysis import terms
 from cairn.graph.database import Database
 from cairn.graph.exploring import paths, search_entities
@@ -137,7 +137,7 @@ async def compare(cairn: Cairn, there: dict[Node, str], policies: int, rng: rand
         enforcer = make_enforcer(rules.lines.values())
         allowed = {object: enforce(enforcer, TENANT, "ada", object, "read").allowed for object in sorted(set(there.values()))}
         expected = {node for node, object in there.items() if allowed[object]}
-        got = await shown(database, compile_access(rules, catalog, "ada"))
+        got = await shown(database, compile_access(rules, catalog, Identity(TENANT, "ada")))
         judged, visible = judged + len(there), visible + len(expected)
         if got != expected:
             different += 1

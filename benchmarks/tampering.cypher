@@ -33,7 +33,7 @@ DELETE c CREATE (s)-[:CURRENT]->(earlier) RETURN s.key AS key;
 
 // edit_memory: another text of a memory
 MATCH (m:Memory {tenant: $tenant}) WITH m ORDER BY m.id WITH collect(m) AS found WITH found[toInteger($any * size(found))] AS m
-SET m.text = m.text + '.' RETURN m.id AS id;
+SET m.text = 'forged' RETURN m.id AS id;
 
 // edit_memory_scope: a memory that others may read
 MATCH (m:Memory {tenant: $tenant}) WITH m ORDER BY m.id WITH collect(m) AS found WITH found[toInteger($any * size(found))] AS m

@@ -35,8 +35,10 @@ from cairn.graph.database import Database, Row, connect, run
 from cairn.graph.evidence import Evidence
 from cairn.graph.feedback import give_feedback
 from cairn.graph.instants import now
+from cairn.graph.keyring import Keyring
 from cairn.graph.keys import make_key, store_key
 from cairn.graph.ledger import Head, origin, read_head
+from cairn.graph.master import open_master_key
 from cairn.graph.merkle import Frontier, Tile, leaf_hash
 from cairn.graph.migrations.runner import migrate
 from cairn.graph.notary import Notary
@@ -63,11 +65,12 @@ ACCESS = Access(TENANT, "bench", decide=lambda _object, _action: Decision(allowe
 class Inside(Database):
     """The database as it stands within a transaction that nobody else sees."""
 
-    def __init__(self, transaction: AsyncManagedTransaction) -> None:
+    def __init__(self, transaction: AsyncManagedTransaction, keyring: Keyring | None) -> None:
         self._transaction = transaction
         self.round_trips = 0
+        self.keyring = keyring
 
-    async def read(self, statement: Statement, parameters: Mapping[str, Any] | None = None) -> list[Row]:
+    async def read_stored(self, statement: Statement, parameters: Mapping[str, Any] | None = None) -> list[Row]:
         return await run(self._transaction, statement, parameters)
 
     async def stream(
@@ -145,7 +148,7 @@ class Bench:
 
         async def work(transaction: AsyncManagedTransaction) -> None:
             await tampering(self, transaction)
-            found.append(await self.verify(Inside(transaction)))
+            found.append(await self.verify(Inside(transaction, self.database.keyring)))
             raise _TakeBack
 
         with suppress(_TakeBack):
@@ -320,6 +323,7 @@ async def start(arguments: argparse.Namespace) -> bool:
             connect(running.neo4j_uri, running.neo4j_user, running.neo4j_password, running.neo4j_database) as database,
         ):
             await migrate(database)
+            database.keyring = Keyring(database, open_master_key(Path(folder, "master.key")))
             return await measure(database, Path(folder), arguments.runs, arguments.seed)
 
 

@@ -6,6 +6,7 @@ hold in the very transaction; one that could not be carries the label `Unembedde
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -22,6 +23,7 @@ from .searchable import Index
 from .statements import load
 from .writer import Writer
 
+log = logging.getLogger("cairn.graph")
 _CYPHER = load("vectors")
 LEASE_SECONDS = 30
 _INDEX_SECONDS = 300
@@ -159,13 +161,22 @@ async def pending(database: Database, slots: Slots, limit: int) -> list[Stored]:
     """The memories of the pass's tenant that come next."""
     wanted = {"tenant": slots.tenant, "after": slots.after, "limit": limit, "property": slots.slot.key}
     rows = await database.read(_CYPHER["vectors_pending"], wanted)
-    return [Stored(slots.tenant, row["id"], opened(row["text"], "Memory", row["id"], "text", slots.tenant), row["lacking"]) for row in rows]
+    return [Stored(slots.tenant, row["id"], _text(slots.tenant, row), row["lacking"]) for row in rows]
 
 
 async def unembedded(database: Database, limit: int) -> list[Stored]:
     """Memories of all tenants that were written without all their vectors."""
     rows = await database.read(_CYPHER["vectors_unembedded"], {"limit": limit})
-    return [Stored(row["tenant"], row["id"], opened(row["text"], "Memory", row["id"], "text", row["tenant"]), lacking=True) for row in rows]
+    return [Stored(row["tenant"], row["id"], _text(row["tenant"], row), lacking=True) for row in rows]
+
+
+def _text(tenant: str, row: Row) -> str | None:
+    """A memory's text; None where it was altered, so that one that was does not keep all others from their vectors."""
+    try:
+        return opened(row["text"], "Memory", row["id"], "text", tenant)
+    except Internal as error:
+        log.error("memory %s goes without a vector: %s", row["id"], error.message)
+        return None
 
 
 async def fill(writer: Writer, holder: str, slots: Slots, vectors: Mapping[str, Vectors]) -> None:

@@ -4,6 +4,13 @@ WHERE m.tenant = $tenant
 RETURN m.text AS text, size(m.embedding) AS a, size(m.embeddingB) AS b, m:Unembedded AS unembedded
 ORDER BY m.id;
 
+// moved_text: a memory of a tenant gets another one's text as it is stored
+MATCH (m:Memory) WHERE m.tenant = $tenant WITH m ORDER BY m.id WITH collect(m) AS found WITH found[0] AS one, found[1] AS other
+SET one.text = other.text RETURN one.id AS id;
+
+// no_memories: takes a tenant's memories away, for tests that do not have their key
+MATCH (m:Memory {tenant: $tenant}) DETACH DELETE m;
+
 // links: every link between memories of a tenant, and both ends' scopes, agents and labels
 MATCH (a)-[l:DUPLICATE_OF|SUPERSEDES|DERIVED_FROM]->(b)
 WHERE a.tenant = $tenant OR b.tenant = $tenant

@@ -18,7 +18,9 @@ from cairn.api.services import open_services
 from cairn.errors import BadInput, Conflict, Unavailable
 from cairn.graph.access import Access, Decision
 from cairn.graph.agents import register_agent
-from cairn.graph.database import Database, Row, connect
+from cairn.graph.database import Database, Row, connect, run
+from cairn.graph.keyring import Keyring
+from cairn.graph.master import open_master_key
 from cairn.graph.memories import Memory
 from cairn.graph.migrations.runner import migrate
 from cairn.graph.remembering import NewMemory, forget
@@ -314,6 +316,21 @@ async def test_a_text_that_is_refused_goes_without(database: Database, writer: W
         Toy.embed = real  # type: ignore[method-assign]
     await new_only.work.step()
     assert [held(row) for row in await vectors_of(database, tenant)] == [{12}] * 4 + [set()]
+
+
+async def test_an_altered_memory_keeps_no_other_from_its_vector(
+    database: Database, writer: Writer, tenant: str, master_key_file: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    database.keyring = Keyring(database, open_master_key(master_key_file))
+    before = await settle(database, writer, Toy(f"old/{tenant}", 8))
+    await before.remember(await someone(writer, tenant), *TEXTS[:4])
+    moved = await database.write(lambda transaction: run(transaction, LOOKING["moved_text"], {"tenant": tenant}))
+    try:
+        await Replica(database, writer, Toy(f"new/{tenant}", 12), {}).work.step()
+        assert sorted(map(held, await vectors_of(database, tenant)), key=len) == [set(), {12}, {12}, {12}]
+    finally:
+        await database.write(lambda transaction: run(transaction, LOOKING["no_memories"], {"tenant": tenant}))
+    assert f"memory {moved[0]['id']} goes without a vector" in caplog.text
 
 
 async def test_wrong_dimensions_are_told_at_start(database: Database, writer: Writer, tenant: str) -> None:
