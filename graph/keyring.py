@@ -59,7 +59,7 @@ class Keyring:
     async def index(self, writer: Applies | None, tenant: str) -> Index:
         """The tenant's index. With a writer its key is made if there is none; without, there is nothing to be found yet, and any does."""
         known = await self._tenants.known(tenant)
-        if known.keyed and known.id is None and writer is not None:
+        if (known.keyed or known.sealing) and known.id is None and writer is not None:
             known = await self._tenants.found(writer, tenant)
         return known.index
 

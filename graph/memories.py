@@ -19,7 +19,6 @@ from .keyring import agent_subject, index_of, person_subject
 from .names import key
 from .pages import Page, check_first, decode, encode, page
 from .sealing import as_stored, opened
-from .searchable import Index
 from .statements import load
 
 _CYPHER = load("memories")
@@ -154,11 +153,6 @@ def _memory(row: Row, text: str | None, speaker: str | None, external_id: str | 
     )  # fmt: skip
 
 
-def lookup_key(index: Index, name: str, value: str | None) -> str | None:
-    """What a sealed value of the property `name` is found by; None where values are found by themselves."""
-    return index.digest(name, value)[:32] if index.keyed and value is not None else None
-
-
 def as_seen(memory: Memory, access: Access) -> Memory:
     """The memory without speaker and session where these are hidden from the caller, so that nothing is worked out from them."""
     hidden = {name: None for name in ("speaker", "session") if f"Memory.{name}" in access.hidden_fields}
@@ -220,8 +214,8 @@ async def list_memories(
         "before": start.recorded_at,
         "beforeId": start.id,
         "limit": first + 1,
-        "speakerKey": None if only.speaker is None else lookup_key(index, "speaker", only.speaker),
-        "externalKey": None if only.external_id is None else lookup_key(index, "externalId", only.external_id),
+        "speakerKey": index.lookup("speaker", only.speaker),
+        "externalKey": index.lookup("externalId", only.external_id),
         "agent": only.agent,
         "session": only.session,
         "speaker": only.speaker,

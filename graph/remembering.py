@@ -18,7 +18,7 @@ from .duplicates import digest, mark_step
 from .instants import check_instant, now, stamp
 from .keyring import Sealer, held_by, index_for, sealer_for
 from .locals import LOCAL, drop_entries, drop_step
-from .memories import Kind, Memory, Modality, lookup_key, stored_hash, subject_of
+from .memories import Kind, Memory, Modality, stored_hash, subject_of
 from .mentions import Linked
 from .names import agent_scope, check_characters, check_id, check_name, check_scope, key, new_id
 from .searchable import Index
@@ -143,8 +143,8 @@ def seal(sealer: Sealer, memory: Memory, index: Index) -> Row:
     plain = {"text": memory.text, "speaker": memory.speaker, "externalId": memory.external_id, "metadata": metadata}
     return {
         **{name: sealer.seal(value, "Memory", memory.id, name) for name, value in plain.items()},
-        "speakerKey": lookup_key(index, "speaker", memory.speaker),
-        "externalKey": lookup_key(index, "externalId", memory.external_id),
+        "speakerKey": index.lookup("speaker", memory.speaker),
+        "externalKey": index.lookup("externalId", memory.external_id),
         "subjectKey": sealer.id,
     }
 

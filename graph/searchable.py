@@ -50,6 +50,10 @@ class Index:
         """What stands for a text (often a hash already) where two are compared for equality; `purpose` keeps apart what may not be."""
         return text
 
+    def lookup(self, name: str, value: str | None) -> str | None:  # noqa: ARG002
+        """What a sealed value of the property `name` is found by; None where values are found by themselves."""
+        return None
+
     def rotate(self, vectors: Sequence[Sequence[float]]) -> list[list[float]]:
         """Vectors of one length, as they are stored and searched."""
         return [list(vector) for vector in vectors]
@@ -101,6 +105,9 @@ class KeyedIndex(Index):
         named = purpose.encode("ascii") + b"\0" + text.encode("utf-8", "surrogatepass")
         return hmac.digest(self._digests, named, "sha256").hex()
 
+    def lookup(self, name: str, value: str | None) -> str | None:
+        return None if value is None else self.digest(name, value)[:32]
+
     def rotate(self, vectors: Sequence[Sequence[float]]) -> list[list[float]]:
         if not vectors:
             return []
@@ -150,6 +157,16 @@ class KeyedIndex(Index):
             while len(self._rotations) > _ROTATIONS:
                 self._rotations.popitem(last=False)
         return known
+
+
+class LookupIndex(Index):
+    """The index of a tenant that seals its values while its words and vectors are plain: it began without encryption."""
+
+    def __init__(self, secret: KeyedIndex) -> None:
+        self._secret = secret
+
+    def lookup(self, name: str, value: str | None) -> str | None:
+        return self._secret.lookup(name, value)
 
 
 PLAIN = Index()

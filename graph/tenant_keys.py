@@ -20,7 +20,7 @@ from .flights import Flights
 from .instants import now
 from .master import MasterKey, unwrap, wrap
 from .sealing import ID_BYTES, KEY_BYTES
-from .searchable import PLAIN, Index, KeyedIndex
+from .searchable import PLAIN, Index, KeyedIndex, LookupIndex
 from .statements import load
 from .wrapping import index_context, key_change, tenant_context
 
@@ -57,8 +57,10 @@ class TenantKey:
 
     @property
     def index(self) -> Index:
-        """What words and vectors are keyed with."""
-        return PLAIN if not self.keyed or self.secret is None else self.secret
+        """What words, vectors and what values are found by are keyed with."""
+        if self.secret is None:
+            return PLAIN
+        return self.secret if self.keyed else LookupIndex(self.secret)
 
 
 class TenantKeys:

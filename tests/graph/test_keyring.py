@@ -27,6 +27,7 @@ from cairn.graph.remembering import NewMemory, Prepared, check, forget, remember
 from cairn.graph.servers import Servers
 from cairn.graph.statements import parse
 from cairn.graph.states import get_state, history, set_state
+from cairn.graph.tenants import create_tenant
 from cairn.graph.verification import verify
 from cairn.graph.writer import Writer, open_writer
 
@@ -224,8 +225,6 @@ async def test_nothing_is_committed_under_a_destroyed_key(
 
 
 async def test_a_tenant_made_without_encryption_is_plain(migrated: Servers, master_key_file: Path, tenant: str) -> None:
-    from cairn.graph.tenants import create_tenant
-
     async with connect(migrated.neo4j_uri, migrated.neo4j_user, migrated.neo4j_password, migrated.neo4j_database) as database:
         database.keyring = Keyring(database, open_master_key(master_key_file), sealing=False)
         async with open_writer(database) as writer:
@@ -236,6 +235,24 @@ async def test_a_tenant_made_without_encryption_is_plain(migrated: Servers, mast
             assert MARK in await stored(database, access.tenant)
             assert await holds(database, access.tenant)
             assert agent_subject("ada") == "agent/ada"
+
+
+async def test_what_is_sealed_beside_plain_values_is_found_like_them(
+    migrated: Servers, master_key_file: Path, replica: Writer, tenant: str
+) -> None:
+    access = Access(f"{tenant}-mixed", "root", scopes=("agent/ada",), decide=lambda _o, _a: Decision(allowed=True))
+    async with connect(migrated.neo4j_uri, migrated.neo4j_user, migrated.neo4j_password, migrated.neo4j_database) as database:
+        database.keyring = Keyring(database, open_master_key(master_key_file), sealing=False)
+        async with open_writer(database) as writer:
+            await create_tenant(writer, access.tenant, ())
+            await register_agent(writer, access, "ada", "Ada")
+            ids = [await keep(writer, access, "plain", speaker="Bo", external_id="1")]
+            await set_encryption(writer, access, enabled=True)
+            ids += [await keep(writer, access, "sealed", speaker="Bo", external_id="1")]
+            await keep(writer, access, "another", speaker="Cyprian", external_id="2")
+    assert "Cyprian" not in await stored(replica.database, access.tenant)
+    for only in (MemoryFilter(speaker="Bo"), MemoryFilter(external_id="1")):
+        assert sorted(one.id for one in (await list_memories(replica.database, access, 10, only=only)).items) == sorted(ids)
 
 
 async def test_many_who_need_a_key_at_once_look_once(database: Database, writer: Writer, replica: Writer, root: Access) -> None:
