@@ -166,8 +166,11 @@ class Anticipations:
 
     def of(self, tenant: str) -> Anticipation:
         """The model of a tenant, a new one when there was none."""
-        found = self._held.setdefault(tenant, Anticipation(self._wanted))
-        self._held.move_to_end(tenant)
+        found = self._held.get(tenant)
+        if found is not None:
+            self._held.move_to_end(tenant)
+            return found
+        found = self._held[tenant] = Anticipation(self._wanted)
         while len(self._held) > self._most:
             _, forgotten = self._held.popitem(last=False)
             for name in _COUNTED:
