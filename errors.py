@@ -63,6 +63,12 @@ class NotFound(CairnError):
     code = "NOT_FOUND"
 
 
+class PersistedQueryNotFound(CairnError):
+    """A document was named by a hash under which none is kept; its text has to come with it once more."""
+
+    code = "PERSISTED_QUERY_NOT_FOUND"
+
+
 class Conflict(CairnError):
     """Somebody else changed it first, or the idempotency key was used with another input."""
 

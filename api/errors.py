@@ -18,12 +18,13 @@ STATUS = {
     "UNAUTHENTICATED": 401,
     "FORBIDDEN": 403,
     "NOT_FOUND": 404,
+    "PERSISTED_QUERY_NOT_FOUND": 200,
     "CONFLICT": 409,
     "RATE_LIMITED": 429,
     "INTERNAL": 500,
     "UNAVAILABLE": 503,
 }
-"""The HTTP status of a request that was refused with this code before anything was executed."""
+"""The HTTP status of a request that was refused with this code before anything was executed; Apollo's clients expect 200 for their own."""
 
 _TOO_MUCH = ("tokens. Parsing aborted", "nested too deeply", "Validation aborted", "introspection depth exceeded")
 

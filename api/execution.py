@@ -23,6 +23,7 @@ from .errors import Refused, present_all, unexpected, wrap
 from .graphql_documents import Document, Documents, Operation
 from .limits import Limits
 from .parameters import Parameters
+from .persisted import PersistedQueries
 from .programs import Programs
 from .rates import Rate, Rates
 from .refusals import Refusals, principal_name
@@ -108,6 +109,7 @@ class Executor:
         self.rates = rates or Rates(None, "", Rate(0, 1), Rate(0, 1))
         self._refusals = refusals or Refusals(Rate(0, 1))
         self._trusted = trusted
+        self._persisted = PersistedQueries()
         self._silent = silent
         self._measure = measure
 
@@ -121,6 +123,8 @@ class Executor:
             text = self._text(parameters)
             reading = 0 if self._documents.knows(text) else READING * len(text)
             document = self._documents.read(text)
+            if parameters.hash is not None and parameters.query and self._trusted is None:
+                self._persisted.keep(text)
             return Plan(parameters, document, document.operation(parameters.operation), reading)
         except CairnError as error:
             self._note(access, began)
@@ -130,9 +134,14 @@ class Executor:
             raise
 
     def _text(self, parameters: Parameters) -> str:
-        if parameters.id is None:
-            return self._trusted.check(parameters.query) if self._trusted is not None else parameters.query
-        return (self._trusted or TrustedDocuments({})).find(parameters.id)
+        query, hash = parameters.query, parameters.hash
+        if parameters.id is not None:
+            return (self._trusted or TrustedDocuments({})).find(parameters.id)
+        if hash is not None and not query:
+            return self._trusted.find(hash) if self._trusted is not None else self._persisted.find(hash)
+        if hash is not None:
+            self._persisted.check(hash, query)
+        return self._trusted.check(query) if self._trusted is not None else query
 
     def _note(self, access: Access | None, began: float) -> None:
         if access is not None:

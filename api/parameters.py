@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl
 
 from ..errors import BadInput
 from .encoding import decode
-from .trusted import document_id
+from .trusted import document_id, persisted_hash
 
 _MOST_PARAMETERS = 20
 
@@ -18,13 +18,15 @@ _MOST_PARAMETERS = 20
 class Parameters:
     """One request: a document, the operation in it that is meant, and its variables.
 
-    `id`: the document's, where it is a registered one and `query` empty. `rate`: whether the caller wants to know what is left of it.
+    `id`: the document's, where it is a registered one and `query` empty. `hash`: what a persisted query is named by, `query` empty, or is
+    to be named by from now on. `rate`: whether the caller wants to know what is left of it.
     """
 
     query: str
     operation: str | None = None
     variables: Mapping[str, Any] = field(default_factory=dict[str, Any])
     id: str | None = None
+    hash: str | None = None
     rate: bool = False
 
 
@@ -60,14 +62,15 @@ def from_object(value: Mapping[str, Any]) -> Parameters:
     query = value.get("query")
     extensions = _object(value, "extensions")
     id = document_id(value) if query is None else None
-    if id is not None:
+    hash = persisted_hash(extensions)
+    if id is not None or (query is None and hash is not None):
         query = ""
     if not isinstance(query, str):
         raise BadInput("query must be a string with a GraphQL document" if "query" in value else "the request has no query")
     operation = value.get("operationName")
     if not isinstance(operation, str | None):
         raise BadInput("operationName must be a string or null")
-    return Parameters(query, operation or None, _object(value, "variables"), id, extensions.get("rate") is True)
+    return Parameters(query, operation or None, _object(value, "variables"), id, hash, extensions.get("rate") is True)
 
 
 def _object(value: Mapping[str, Any], name: str) -> Mapping[str, Any]:

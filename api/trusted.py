@@ -53,16 +53,19 @@ class TrustedDocuments:
 
 
 def document_id(message: Mapping[str, Any]) -> str | None:
-    """The id of a registered document in a request: `documentId`, `id` or `extensions.persistedQuery.sha256Hash`. Raises BadInput."""
-    for name in ("documentId", "id"):
-        if name in message:
-            return _checked(message[name], name)
-    extensions = message.get("extensions")
-    persisted = cast("dict[str, Any]", extensions).get("persistedQuery") if isinstance(extensions, dict) else None
+    """The id of a registered document in a request, by `documentId` or `id`. Raises BadInput."""
+    return next((_checked(message[name], name) for name in ("documentId", "id") if name in message), None)
+
+
+def persisted_hash(extensions: Mapping[str, Any]) -> str | None:
+    """The hash that a request names its document by, in `persistedQuery.sha256Hash` of its extensions. Raises BadInput."""
+    persisted = extensions.get("persistedQuery")
     if persisted is None:
         return None
-    found = cast("dict[str, Any]", persisted).get("sha256Hash") if isinstance(persisted, dict) else None
-    return _checked(found, "extensions.persistedQuery.sha256Hash")
+    found = cast("dict[str, Any]", persisted) if isinstance(persisted, dict) else {}
+    if found.get("version", 1) != 1:
+        raise BadInput("extensions.persistedQuery.version must be 1")
+    return _checked(found.get("sha256Hash"), "extensions.persistedQuery.sha256Hash")
 
 
 def digest(text: str) -> str:
@@ -72,7 +75,7 @@ def digest(text: str) -> str:
 
 def _checked(value: Any, name: str) -> str:
     if not isinstance(value, str) or not value:
-        raise BadInput(f"{name} must be the SHA-256 of a registered operation, in hex")
+        raise BadInput(f"{name} must be the SHA-256 of a GraphQL document, in hex")
     return value
 
 
