@@ -17,6 +17,7 @@ from ..learning.catalogue import Catalogue
 from ..learning.embedding import embed
 from ..learning.http_embedder import HTTPEmbedder
 from ..settings import Settings
+from .masters import master_key
 from .presence import running_url
 from .production import faults, require_production
 from .redis_client import open_redis
@@ -28,6 +29,7 @@ async def examine(settings: Settings, out: Console) -> int:
     """Print a line a check and return the exit code: 0 when all is well."""
     checks: list[tuple[str, Check]] = [
         ("data directory", lambda: _folder(settings)),
+        ("keys", lambda: _keys(settings)),
         ("Neo4j", lambda: _neo4j(settings)),
         ("Redis", lambda: _redis(settings)),
         ("embedder", lambda: _embedder(settings)),
@@ -50,6 +52,21 @@ async def _folder(settings: Settings) -> str:
     if not os.access(near, os.W_OK):
         raise Unavailable(f"{folder} can't be written; set CAIRN_DATA_DIR to a folder that can")
     return f"{folder}, {shutil.disk_usage(near).free / 1e9:.0f} GB free"
+
+
+async def _keys(settings: Settings) -> str:
+    files = [settings.ledger_key_file or settings.data_dir / "ledger.key"]
+    if settings.master_key == "file":
+        files.append(settings.master_key_file or settings.data_dir / "master.key")
+    missing = [str(file) for file in files if not file.exists()]
+    for file in files:
+        if str(file) not in missing and file.stat().st_mode & 0o077:
+            raise Unavailable(f"{file} can be read by other users of this machine; take that away with chmod 600")
+    if not missing:
+        master_key(settings)
+    return (
+        "open, and only you can read them; keep copies elsewhere" if not missing else f"to be made at the first start: {', '.join(missing)}"
+    )
 
 
 async def _neo4j(settings: Settings) -> str:

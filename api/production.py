@@ -87,6 +87,7 @@ def _others(settings: Settings) -> Iterator[str]:
         "CAIRN_EMBEDDER_URL": settings.embedder_url,
         "CAIRN_EXTRACTOR_URL": settings.extractor_url,
         **{f"the issuer of {provider.name!r} in CAIRN_OIDC": provider.issuer for provider in settings.oidc},
+        **{f"the witness {witness.url} in CAIRN_WITNESSES": str(witness.url) for witness in settings.witnesses},
         **{f"the jwks_url of {provider.name!r} in CAIRN_OIDC": provider.jwks_url for provider in settings.oidc},
     }
     for name, place in places.items():
@@ -96,7 +97,8 @@ def _others(settings: Settings) -> Iterator[str]:
 
 def _files(settings: Settings) -> Iterator[str]:
     """Keys that others on this machine can read. The data directory itself may be open: what is secret in it is not."""
-    for file in sorted(settings.data_dir.glob("*.key")):
+    named = [file for file in (settings.master_key_file, settings.ledger_key_file) if file is not None and file.exists()]
+    for file in [*sorted(settings.data_dir.glob("*.key")), *named]:
         yield from _readable(file, _OURS_ALONE)
     for file in (settings.tls_key, settings.url_key):
         if file is not None:

@@ -80,6 +80,7 @@ def test_what_is_fit(data_dir: Path, changes: dict[str, Any]) -> None:
         ({"url": "http://cairn.example.org"}, "CAIRN_URL leads to another machine in plain text"),
         ({"embedder_url": "http://llm.example.org"}, "CAIRN_EMBEDDER_URL"),
         ({"extractor_url": "http://llm.example.org"}, "CAIRN_EXTRACTOR_URL"),
+        ({"witnesses": [{"url": "http://witness.example.org", "key": "a witness"}]}, "the witness http://witness.example.org"),
     ],
 )
 def test_each_fault_is_told(data_dir: Path, changes: dict[str, Any], told: str) -> None:
@@ -94,6 +95,16 @@ def test_keys_that_others_can_read_are_told(data_dir: Path, name: str, mode: int
     (data_dir / name).touch()
     (data_dir / name).chmod(mode)
     assert (found(data_dir) == []) is fit
+
+
+def test_keys_elsewhere_are_looked_at_too(data_dir: Path, tmp_path: Path) -> None:
+    key = tmp_path / "elsewhere" / "master"
+    assert found(data_dir, master_key_file=key) == []  # it is made at the first start
+    key.parent.mkdir()
+    key.touch(0o640)
+    (fault,) = found(data_dir, master_key_file=key)
+    assert str(key) in fault
+    assert "can be read by others" in fault
 
 
 def test_the_key_of_the_certificate_may_be_read_by_its_group_and_nobody_else(data_dir: Path) -> None:
