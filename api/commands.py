@@ -17,6 +17,7 @@ from ..graph.progress import shown
 from ..policies.patterns import ACTIONS
 from ..settings import Settings
 from .client import Client, open_client
+from .encryption_commands import encryption
 from .invocation import err, out, run, settings, show, tell_first_key, with_client, with_progress
 from .key_commands import key
 from .ledger_commands import ledger, verify, witness
@@ -294,5 +295,5 @@ def doctor() -> None:
     sys.exit(run(lambda: examine(settings(), out)))
 
 
-for command in (key, verify, ledger, witness):
+for command in (key, encryption, verify, ledger, witness):
     main.add_command(command)

@@ -69,6 +69,7 @@ class Inside(Database):
         self._transaction = transaction
         self.round_trips = 0
         self.keyring = keyring
+        self.closing = []
 
     async def read_stored(self, statement: Statement, parameters: Mapping[str, Any] | None = None) -> list[Row]:
         return await run(self._transaction, statement, parameters)

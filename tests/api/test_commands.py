@@ -133,6 +133,22 @@ def test_memories_are_kept_in_order(server: object, cairn_command: Run) -> None:
     assert "there is no job 'tidying'; there are expiry, duplicates," in wrong.stderr
 
 
+def test_encryption_is_told_switched_and_rotated_and_a_subject_is_erased(server: object, cairn_command: Run) -> None:
+    cairn_command("query", 'mutation { registerAgent(input: {id: "ada", name: "Ada"}) { id } }')
+    cairn_command("query", 'mutation { remember(input: {agent: "ada", text: "a secret"}) { id } }')
+    shown = cairn_command("encryption", "show").stdout
+    assert "new values   encrypted\nwords        keyed\n" in shown
+    rotated = cairn_command("encryption", "rotate").stdout
+    assert [line for line in shown.splitlines() if "tenant key" in line] != [line for line in rotated.splitlines() if "tenant key" in line]
+    refused = cairn_command("encryption", "off", stdin="n\n")
+    assert (refused.returncode, "plain text" in refused.stdout) == (1, True)
+    assert "new values   plain" in cairn_command("encryption", "off", "--yes").stdout
+    assert "new values   encrypted" in cairn_command("encryption", "on").stdout
+    assert cairn_command("encryption", "erase", "--yes").returncode == 2
+    assert cairn_command("encryption", "erase", "--agent", "ada", "--yes").stdout.startswith("erased: 1 memories")
+    assert "a secret" not in cairn_command("query", "{ memories { nodes { text } } }").stdout
+
+
 def test_the_ledger_is_verified_here_and_elsewhere(server: object, cairn_command: Run, tmp_path: Path) -> None:
     assert cairn_command("verify").stdout.startswith("holds: ")
     assert cairn_command("ledger", "export", "-o", "ledger.jsonl").returncode == 0

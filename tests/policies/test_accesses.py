@@ -164,6 +164,7 @@ async def test_without_neo4j_nothing_is_allowed_once_the_bound_is_over(database:
 
         cut = False
         keyring = None
+        closing = database.closing
 
         async def read(self, statement: Statement, parameters: object = None) -> list[dict[str, object]]:
             if self.cut:
