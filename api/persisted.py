@@ -15,21 +15,21 @@ _OVERHEAD = 300
 
 
 class PersistedQueries:
-    """Documents by the hex SHA-256 of their UTF-8 text, of at most `most` bytes together; those that are asked for often stay."""
+    """Documents by the SHA-256 of their UTF-8 text, in lower-case hex: of at most `most` bytes, those that are asked for often."""
 
     def __init__(self, most: int = _BYTES) -> None:
         self._texts: S3FIFO[str, str] = S3FIFO(most)
 
     def find(self, hash: str) -> str:
         """The document with this hash. Raises PersistedQueryNotFound."""
-        text = self._texts.get(hash.lower())
+        text = self._texts.get(hash)
         if text is None:
             raise PersistedQueryNotFound("PersistedQueryNotFound")
         return text
 
     def check(self, hash: str, text: str) -> None:
         """Raises BadInput when `hash` is not the text's."""
-        if digest(text) != hash.lower():
+        if digest(text) != hash:
             raise BadInput("extensions.persistedQuery.sha256Hash is not the SHA-256 of the query that came with it, in hex")
 
     def keep(self, text: str) -> None:

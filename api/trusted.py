@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
@@ -12,6 +13,7 @@ from ..errors import BadInput, Forbidden, Unavailable
 from .operations import operations
 
 _PREFIX = "sha256:"
+_HASH = re.compile("[0-9a-f]{64}")
 
 
 class TrustedDocuments:
@@ -65,7 +67,10 @@ def persisted_hash(extensions: Mapping[str, Any]) -> str | None:
     found = cast("dict[str, Any]", persisted) if isinstance(persisted, dict) else {}
     if found.get("version", 1) != 1:
         raise BadInput("extensions.persistedQuery.version must be 1")
-    return _checked(found.get("sha256Hash"), "extensions.persistedQuery.sha256Hash")
+    hash = _bare(_checked(found.get("sha256Hash"), "extensions.persistedQuery.sha256Hash"))
+    if not _HASH.fullmatch(hash):
+        raise BadInput("extensions.persistedQuery.sha256Hash must be 64 hexadecimal digits, the SHA-256 of a GraphQL document")
+    return hash
 
 
 def digest(text: str) -> str:

@@ -66,6 +66,8 @@ async def test_a_hash_that_is_not_the_texts_is_refused_and_keeps_nothing(toy: An
         {"persistedQuery": {"version": 2, "sha256Hash": HASH}},
         {"persistedQuery": {"version": 1, "sha256Hash": 7}},
         {"persistedQuery": {"version": 1, "sha256Hash": ""}},
+        {"persistedQuery": {"version": 1, "sha256Hash": HASH[1:]}},
+        {"persistedQuery": {"version": 1, "sha256Hash": "../../etc/passwd"}},
     ],
 )
 async def test_what_is_no_hash_is_refused_clearly(toy: Any, extensions: dict[str, Any]) -> None:
