@@ -29,6 +29,7 @@ from cairn.graph.analysis import terms
 from cairn.graph.database import Database
 from cairn.graph.exploring import paths, search_entities
 from cairn.graph.graphs import list_graphs
+from cairn.graph.keyring import index_of
 from cairn.graph.memories import list_memories
 from cairn.graph.search import Question, candidates
 from cairn.graph.states import list_states
@@ -89,8 +90,9 @@ async def shown(database: Database, access: Access) -> set[Node]:
     """Everything that whoever has this `Access` gets to see."""
     memories = [memory.id for memory in (await list_memories(database, access, first=100)).items]
     found: set[Node] = {("list of memories", id) for id in memories}
+    words = tuple((await index_of(database, access.tenant)).tokens(terms("heron")))
     for agent in AGENTS:  # who asks finds no other agent's own memories unless it asks for them
-        question = Question(agent=agent, terms=tuple(terms("heron")))
+        question = Question(agent=agent, terms=words)
         found |= {("search of memories", one.id) for one in await candidates(database, access, question)}
     states = await list_states(database, access, AGENTS, 100)
     found |= {("list of states", f"{agent}/{state.key}") for agent, page in states.items() for state in page.items}
